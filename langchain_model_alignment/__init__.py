@@ -1,0 +1,1 @@
+"""Make a prompt follow people's wishes."""
