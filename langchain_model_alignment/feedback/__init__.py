@@ -1,0 +1,1 @@
+"""Floor 2: a person aligns one prompt."""

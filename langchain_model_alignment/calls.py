@@ -1,0 +1,273 @@
+"""The only door to a model.
+
+A request passes, in this order: the cache, equal requests in flight (joined), the budget, the gate, the retries; then
+its usage is counted, and what failed is raised as one of the errors in `errors.py`.
+"""
+
+import asyncio
+import itertools
+import logging
+import random
+import time
+from collections.abc import Sequence
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import run_in_executor
+
+from langchain_model_alignment.answers import dump_answer, load_answer, request_key, visible_text
+from langchain_model_alignment.cache import AnswerCache
+from langchain_model_alignment.connections import PerLoopModel
+from langchain_model_alignment.errors import AlignmentError, BudgetError, ConfigurationError, ModelError, RefusalError
+from langchain_model_alignment.failures import Failure, classify, refusal_in
+from langchain_model_alignment.gate import Gate
+from langchain_model_alignment.joining import Joining
+from langchain_model_alignment.models import traits_of
+from langchain_model_alignment.retries import without_sdk_retries
+from langchain_model_alignment.usage import Budget, Usage
+
+__all__ = ["Answer", "Caller", "ChatModelLike", "Gate", "as_caller", "visible_text", "without_sdk_retries"]
+
+logger = logging.getLogger(__name__)
+
+# Seconds; tests make them short.
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 60.0
+_LONGEST_PAUSE = 600.0  # a provider that asks for more (a daily quota) will not answer in this run
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered.
+
+    Attributes:
+        text: The text without reasoning.
+        message: The whole message, with tool calls, log probabilities and metadata.
+        cached: Whether it came out of a cache, so that nothing was spent on it.
+    """
+
+    text: str
+    message: AIMessage
+    cached: bool = False
+
+
+class Caller:
+    """A chat model behind one gate.
+
+    Args:
+        llm: The chat model; it is not changed.
+        gate: How many calls run at once; share it between callers of one provider.
+        cache: Where answers are kept.
+        usage: Counts the calls; share it between callers to count, and to budget, them together.
+        budget: What `usage` may reach.
+        max_retries: How often a failed call is sent again where that can help.
+
+    Raises:
+        ConfigurationError: `llm` is not a chat model, or `max_retries` is negative.
+
+    Example:
+        >>> import asyncio
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> from langchain_core.messages import HumanMessage
+        >>> caller = Caller(FakeListChatModel(responses=["Paris"]))
+        >>> asyncio.run(caller.ask([HumanMessage("The capital of France?")])).text
+        'Paris'
+        >>> caller.usage.calls
+        1
+    """
+
+    def __init__(
+        self,
+        llm: BaseChatModel,
+        *,
+        gate: Gate | None = None,
+        cache: AnswerCache | None = None,
+        usage: Usage | None = None,
+        budget: Budget | None = None,
+        max_retries: int = 5,
+    ) -> None:
+        if not isinstance(llm, BaseChatModel):
+            raise ConfigurationError(f"A {type(llm).__name__} is not a chat model; give a BaseChatModel or its name.")
+        if max_retries < 0:
+            raise ConfigurationError(f"max_retries is {max_retries}; give 0 or more.")
+        self.llm = llm
+        self.gate = gate if gate is not None else Gate()
+        self.cache = cache
+        self.usage = usage if usage is not None else Usage()
+        self.budget = budget
+        self.max_retries = max_retries
+        self.traits = traits_of(llm)
+        self.name = _name_of(llm)
+        self._model = without_sdk_retries(llm)
+        self._per_loop = PerLoopModel(self._model)
+        self._joining: Joining[AIMessage] = Joining()
+        self._measured = self._unmeasured = False
+
+    async def ask(
+        self, messages: Sequence[BaseMessage], *, config: RunnableConfig | None = None, sample: int = 0, **kwargs: Any
+    ) -> Answer:
+        """Asks the model.
+
+        Args:
+            messages: The request.
+            config: Callbacks, tags and metadata for the call.
+            sample: A number that tells apart several answers wanted to one request; equal requests with equal
+                numbers share one answer.
+            **kwargs: Passed on to the model, for instance `stop` or `logprobs`.
+
+        Returns:
+            The answer.
+
+        Raises:
+            ModelError: The call failed; its subclasses tell how.
+            BudgetError: The budget is spent, or cannot be measured with this model.
+        """
+        key = request_key(self.traits.identity, messages, kwargs, sample)
+        if key is None:
+            return _answer(await self._fetch(None, messages, config, kwargs))
+        if self._joining.has(key):
+            self.usage.add(joined=1)
+        elif self.cache is not None and (stored := self.cache.get(key)) is not None:
+            message = load_answer(stored)
+            if message is not None:
+                self.usage.add(cache_hits=1)
+                self._refuse_refusal(message)
+                return _answer(message, cached=True)
+        return _answer(await self._joining.share(key, lambda: self._fetch(key, messages, config, kwargs)))
+
+    async def _fetch(
+        self, key: str | None, messages: Sequence[BaseMessage], config: RunnableConfig | None, kwargs: dict[str, Any]
+    ) -> AIMessage:
+        """Brings one answer in: budget, gate, retries, usage, cache."""
+        self._refuse_unmeasurable()
+        if self.budget is not None:
+            self.budget.check(self.usage)  # a spent budget need not queue at the gate
+        try:
+            async with self.gate:
+                message = await self._with_retries(messages, config, kwargs)
+            if key is not None and self.cache is not None:
+                self.cache.put(key, dump_answer(message))
+            self._refuse_refusal(message)
+        except ModelError:
+            self.usage.add(failures=1)
+            raise
+        self._refuse_unmeasurable()
+        return message
+
+    async def _with_retries(
+        self, messages: Sequence[BaseMessage], config: RunnableConfig | None, kwargs: dict[str, Any]
+    ) -> AIMessage:
+        for attempt in itertools.count():
+            try:
+                return await self._attempt(messages, config, kwargs)
+            except AlignmentError:
+                raise
+            except Exception as error:
+                failure = classify(error, self.llm, self.name)
+                too_long = failure.wait is not None and failure.wait > _LONGEST_PAUSE
+                if not failure.retry or too_long or attempt >= self.max_retries:
+                    raise failure.error from error
+            await self._back_off(failure, attempt)
+        raise AssertionError("unreachable")
+
+    async def _back_off(self, failure: Failure, attempt: int) -> None:
+        self.usage.add(retries=1)
+        logger.info("Retrying a model call: %s", failure.error)
+        if failure.wait is not None:
+            self.gate.pause(failure.wait)  # holds everybody back; the next attempt waits there too
+            return
+        backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
+        await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, no secret)
+
+    async def _attempt(
+        self, messages: Sequence[BaseMessage], config: RunnableConfig | None, kwargs: dict[str, Any]
+    ) -> AIMessage:
+        await self.gate.ready()
+        self.usage.reserve(self.budget)
+        start = time.perf_counter()
+        try:
+            message = await self._invoke(messages, config, kwargs)
+        finally:
+            self.usage.add(seconds=time.perf_counter() - start)
+        self._count(message)
+        return message
+
+    async def _invoke(
+        self, messages: Sequence[BaseMessage], config: RunnableConfig | None, kwargs: dict[str, Any]
+    ) -> AIMessage:
+        request = list(messages)
+        if not self.traits.sync_only:
+            return await (await self._per_loop.here()).ainvoke(request, config, **kwargs)
+        # The loop's own pool may be far narrower than the gate, and an explicit pool does not carry the context.
+        call = partial(copy_context().run, partial(self._model.invoke, request, config, **kwargs))
+        return await run_in_executor(self.gate.executor, call)
+
+    def _count(self, message: AIMessage) -> None:
+        used = message.usage_metadata
+        if used is None:  # one stray answer without a count does not make a model unmeasurable
+            self._unmeasured = not self._measured
+            return
+        self._measured = True
+        if "total_cost" in used:  # how langchain-core marks what came out of its own cache
+            self.usage.add(calls=-1, cache_hits=1)
+            return
+        sent, received = used["input_tokens"], used["output_tokens"]
+        self.usage.add(
+            input_tokens=sent,
+            output_tokens=received,
+            cached_input_tokens=(used.get("input_token_details") or {}).get("cache_read") or 0,
+            cost=self.budget.cost_of(sent, received) if self.budget is not None else 0.0,
+        )
+
+    def _refuse_refusal(self, message: AIMessage) -> None:
+        if (reason := refusal_in(message)) is not None:
+            raise RefusalError(f"The model {self.name} would not answer ({reason}); change what it is asked.")
+
+    def _refuse_unmeasurable(self) -> None:
+        if self._unmeasured and self.budget is not None and self.budget.needs_tokens:
+            raise BudgetError(
+                f"max_tokens and max_cost cannot be measured with this model ({self.name}), which does not "
+                "report its tokens; use max_calls or max_seconds."
+            )
+
+
+def _name_of(llm: BaseChatModel) -> str:
+    """What messages call the model."""
+    names = (getattr(llm, field, None) for field in ("model_name", "model", "model_id"))
+    return next((name for name in names if isinstance(name, str) and name), type(llm).__name__)
+
+
+def _answer(message: AIMessage, *, cached: bool = False) -> Answer:
+    return Answer(visible_text(message), message, cached)
+
+
+ChatModelLike = BaseChatModel | str | Caller
+"""What every entry point takes for a model: a chat model, its name, or a caller."""
+
+
+def as_caller(model: ChatModelLike, **settings: Any) -> Caller:
+    """Puts a model behind a gate.
+
+    Args:
+        model: A chat model, a name such as `"local:qwen2.5-coder-1.5b"`, or a caller, which passes through as it is.
+        **settings: For the new `Caller`; a caller keeps its own.
+
+    Returns:
+        The caller.
+
+    Raises:
+        ModelNameError: The name resolves to nothing here.
+        ConfigurationError: It is none of the three.
+    """
+    if isinstance(model, Caller):
+        return model
+    if isinstance(model, str):
+        from langchain_model_alignment.models import resolve_chat_model
+
+        model = resolve_chat_model(model)
+    return Caller(model, **settings)

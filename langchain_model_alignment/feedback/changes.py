@@ -1,0 +1,65 @@
+"""What a rewrite changed, in a few lines that a small model can read."""
+
+import difflib
+import re
+
+_TOKEN = re.compile(r"\S+")
+_LIST = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+", re.MULTILINE)
+_EMOJI = re.compile(r"[\U0001F300-\U0001FAFF\u2600-\u27BF]")
+_ALIKE = 0.45  # below this the passages are shown whole: single replacements would only confuse
+
+
+def describe_change(before: str, after: str) -> str:
+    """Return what changed between two texts: passages added, removed and replaced, and the change of form.
+
+    Example:
+        >>> print(describe_change("Founded in 1999 by Jane Miller.", "Founded in 1999."))
+        Removed: by Jane Miller
+        >>> print(describe_change("It is nice.", "Is it nice?"))
+        Before: It is nice.
+        After: Is it nice?
+        New: ends with a question
+    """
+    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
+    matcher = difflib.SequenceMatcher(None, [_bare(t) for t in old], [_bare(t) for t in new], autojunk=False)
+    lines: list[str] = []
+    if not before.strip():
+        lines.append(f"Written: {after}")
+    elif matcher.ratio() < _ALIKE:
+        lines += [f"Before: {before}", f"After: {after}"]
+    else:
+        for operation, i, j, k, m in matcher.get_opcodes():
+            gone, come = _passage(old[i:j]), _passage(new[k:m])
+            if operation == "replace":
+                lines.append(f"Replaced: {gone} -> {come}")
+            elif operation == "delete":
+                lines.append(f"Removed: {gone}")
+            elif operation == "insert":
+                lines.append(f"Added: {come}")
+    return "\n".join([*lines, *_change_of_form(before, after, len(old), len(new))])
+
+
+def _change_of_form(before: str, after: str, old: int, new: int) -> list[str]:
+    lines: list[str] = []
+    if old - new > 8 and new <= 0.6 * old:
+        lines.append(f"Length: {old} words -> {new} words, shorter")
+    elif new - old > 8 and old <= 0.6 * new and old:
+        lines.append(f"Length: {old} words -> {new} words, longer")
+    had, has = len(_LIST.findall(before)), len(_LIST.findall(after))
+    if has > 1 and not had:
+        lines.append("New: a list")
+    elif had > 1 and not has:
+        lines.append("Gone: the list")
+    if after.rstrip().endswith("?") and not before.rstrip().endswith("?"):
+        lines.append("New: ends with a question")
+    if bool(_EMOJI.search(after)) != bool(_EMOJI.search(before)):
+        lines.append("New: emoji" if _EMOJI.search(after) else "Gone: emoji")
+    return lines
+
+
+def _passage(tokens: list[str]) -> str:
+    return " ".join(tokens).rstrip(".,;:") or " ".join(tokens)
+
+
+def _bare(token: str) -> str:
+    return token.lower().strip(".,;:!") or token

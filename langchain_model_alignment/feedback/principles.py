@@ -1,0 +1,300 @@
+"""Feedback becomes an edit of the constitution: add, edit or delete a principle.
+
+Two strategies behind one interface. *one_call* asks a strong model for the whole decision at once. *short_steps* asks
+a small model one small thing at a time: restate the feedback as a rule; does the rule keep the wish; can an old
+principle be followed together with it. Under both lie the same checks in code, one repair, and the same floor: the
+person's own words. So a weak model costs elegance, never intent.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+from pydantic import BaseModel, ConfigDict, Field
+
+from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
+from langchain_model_alignment.constitution import Add, Constitution, Delete, Edit, Principle, PrincipleEdit
+from langchain_model_alignment.errors import MalformedAnswerError
+from langchain_model_alignment.feedback import instructions
+from langchain_model_alignment.feedback.changes import describe_change
+from langchain_model_alignment.feedback.records import Feedback
+from langchain_model_alignment.loop import make_runnable
+from langchain_model_alignment.structured import ask_structured
+from langchain_model_alignment.wording import (
+    clean_sentence,
+    is_wish,
+    lost,
+    near_duplicate,
+    quotes,
+    says,
+    stems_in,
+    takes_back,
+)
+
+logger = logging.getLogger(__name__)
+
+Strategy = Literal["one_call", "short_steps"]
+
+# Measured on the local 1.5B model with the examples in `instructions`: see tests/integration_tests/test_quality.py.
+_KEEPS_AT = 0.55
+_CONFLICT_AT, _CONFLICT_ALONE_AT = 0.5, 0.62
+_RELATED_AT_MOST = 6
+_RULE_TOKENS = 90
+
+
+class PrincipleRequest(BaseModel):
+    """What a principle is made from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    feedback: Feedback
+    constitution: Constitution = Constitution()
+    prompt: str = ""
+    """The prompt's text, with its variables."""
+    inputs: dict[str, Any] = {}
+    id: str = ""
+    """Names the feedback; the principle keeps it as its evidence."""
+
+
+class PrincipleProposal(BaseModel):
+    """The edits that a piece of feedback amounts to."""
+
+    edits: tuple[PrincipleEdit, ...]
+    reason: str
+    written_by: Literal["model", "repair", "person"]
+    """Who found the words: the model, the model at its second try, or the person, when the model's lost the wish."""
+    lost: tuple[str, ...] = ()
+    """What the model's last try had lost, when the person's own words were taken."""
+
+
+class _Decision(BaseModel):
+    """The decision on the list of principles."""
+
+    reason: str = Field(description="why, in a few words")
+    action: Literal["add", "edit", "delete"]
+    principle_id: str | None = Field(default=None, description="the id of the existing principle to edit or delete")
+    principle: str = Field(default="", description="the new or edited principle; empty for a pure deletion")
+
+
+def strategy_of(caller: Caller) -> Strategy:
+    """Return the strategy that fits a model: short steps for small ones, one call for all others."""
+    return "short_steps" if caller.traits.small else "one_call"
+
+
+def create_principle_chain(
+    llm: ChatModelLike, *, strategy: Strategy | None = None
+) -> Runnable[PrincipleRequest | dict[str, Any], PrincipleProposal]:
+    """Create the chain that turns a critique, kudos or rewrite into an edit of the constitution.
+
+    Args:
+        llm: The model that writes principles.
+        strategy: How to ask it; by default what fits the model.
+
+    Returns:
+        A Runnable from a `PrincipleRequest` (or a dict like it) to a `PrincipleProposal`.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> llm = FakeListChatModel(responses=['{"reason": "asked", "action": "add", "principle": "Be brief."}'])
+        >>> chain = create_principle_chain(llm)
+        >>> chain.invoke({"feedback": {"kind": "critique", "text": "Too long"}}).edits[0].text
+        'Be brief.'
+    """
+    caller = as_caller(llm)
+    chosen = strategy or strategy_of(caller)
+
+    async def extract(value: PrincipleRequest | dict[str, Any], config: RunnableConfig) -> PrincipleProposal:
+        request = PrincipleRequest.model_validate(value)
+        if chosen == "one_call":
+            try:
+                return await _in_one_call(caller, request, config)
+            except MalformedAnswerError as error:
+                logger.warning("The model's decision could not be read, so it is asked in short steps: %s", error)
+        return await _in_short_steps(caller, request, config)
+
+    return make_runnable(extract, name="principle", input_type=PrincipleRequest, output_type=PrincipleProposal)
+
+
+async def _in_one_call(caller: Caller, request: PrincipleRequest, config: RunnableConfig) -> PrincipleProposal:
+    feedback, constitution = request.feedback, request.constitution
+    messages = instructions.decide(
+        prompt=request.prompt,
+        inputs="\n".join(f"{name}: {_shown(value)}" for name, value in request.inputs.items()),
+        response=feedback.response,
+        feedback=describe_change(feedback.response, feedback.text) if feedback.kind == "rewrite" else feedback.text,
+        kind=feedback.kind,
+        principles=[(p.id, p.sentence()) for p in constitution],
+    )
+    decision = await ask_structured(caller, messages, _Decision, config=config)
+    known = {p.id: p for p in constitution}
+    old = known.get((decision.principle_id or "").strip())
+    words = clean_sentence(decision.principle)
+    if decision.action == "delete" and old and not words and takes_back(feedback.text):
+        return PrincipleProposal(edits=(Delete(id=old.id),), reason=decision.reason, written_by="model")
+    missing = _faults(request, words)
+    author: Literal["model", "repair", "person"] = "model"
+    if missing and words:
+        again = instructions.repair_rule(messages, words, missing)
+        answer = await caller.ask(again, config=config)
+        repaired = clean_sentence(answer.text)
+        missing = _faults(request, repaired)
+        words, author = repaired, "repair"
+    if missing:
+        words, author = in_own_words(feedback), "person"
+    # An edit that shares nothing with the principle it would overwrite is a slip of the model: the old wish stays.
+    related = old if old and decision.action != "add" and _may_replace(old, words, feedback) else None
+    twin = next((p for p in constitution if near_duplicate(p.text, words)), None)
+    edits = _edits(request, words, twin or related, decision.reason)
+    return PrincipleProposal(
+        edits=edits, reason=decision.reason, written_by=author, lost=tuple(missing) if author == "person" else ()
+    )
+
+
+async def _in_short_steps(caller: Caller, request: PrincipleRequest, config: RunnableConfig) -> PrincipleProposal:
+    feedback = request.feedback
+    if feedback.kind != "rewrite" and takes_back(feedback.text):
+        old = _most_alike(request.constitution, feedback.text)
+        if old:
+            reason = f"taken back: {feedback.text}"
+            return PrincipleProposal(edits=(Delete(id=old.id),), reason=reason, written_by="person")
+    words, author, missing = await _write_rule(caller, request, config)
+    old = await _related(caller, request, words, config)
+    reason = f"{feedback.kind}: {feedback.text}" if feedback.kind != "rewrite" else "rewrite of an answer"
+    return PrincipleProposal(
+        edits=_edits(request, words, old, reason), reason=reason, written_by=author, lost=tuple(missing)
+    )
+
+
+async def _write_rule(
+    caller: Caller, request: PrincipleRequest, config: RunnableConfig
+) -> tuple[str, Literal["model", "repair", "person"], list[str]]:
+    """Restate the feedback as a rule, check it, repair it once, and else take the person's own words."""
+    feedback = request.feedback
+    if feedback.kind == "rewrite":
+        messages = instructions.describe_change(describe_change(feedback.response, feedback.text))
+    else:
+        messages = instructions.restate(feedback.kind, feedback.text)
+    rule, missing = await _rule(caller, request, messages, config)
+    if not missing:
+        return rule, "model", []
+    rule, missing = await _rule(caller, request, instructions.repair_rule(messages, rule, missing), config)
+    if not missing:
+        return rule, "repair", []
+    return in_own_words(feedback), "person", missing
+
+
+async def _rule(
+    caller: Caller, request: PrincipleRequest, messages: Sequence[BaseMessage], config: RunnableConfig
+) -> tuple[str, list[str]]:
+    answer = await caller.ask(messages, config=config, max_tokens=_RULE_TOKENS)
+    rule = clean_sentence(answer.text)
+    missing = _faults(request, rule)
+    feedback = request.feedback
+    if not missing and feedback.kind != "rewrite" and not says(rule, feedback.text):
+        asked = instructions.keeps_wish(feedback.kind, feedback.text, rule)
+        if await _share_of_yes(caller, asked, config) < _KEEPS_AT:
+            missing = ["what the person wants"]
+    return rule, missing
+
+
+async def _related(caller: Caller, request: PrincipleRequest, words: str, config: RunnableConfig) -> Principle | None:
+    """Return the principle that a new one repeats or contradicts, asking about the most alike ones only."""
+    twin = next((p for p in request.constitution if near_duplicate(p.text, words)), None)
+    if twin:
+        return twin
+    stems = stems_in(words)
+    ranked = sorted(enumerate(request.constitution), key=lambda pair: (-len(stems & stems_in(pair[1].text)), -pair[0]))
+    strongest: tuple[float, Principle] | None = None
+    for _, old in ranked[:_RELATED_AT_MOST]:
+        conflict = 1 - await _share_of_yes(caller, instructions.can_follow_both(old.sentence(), words), config)
+        enough = _CONFLICT_AT if stems & stems_in(old.text) else _CONFLICT_ALONE_AT
+        if conflict >= enough and (strongest is None or conflict > strongest[0]):
+            strongest = (conflict, old)
+    return strongest[1] if strongest else None
+
+
+async def _share_of_yes(caller: Caller, messages: Sequence[BaseMessage], config: RunnableConfig) -> float:
+    """Return how much a model leans to yes, from 0 to 1, by log probabilities where it has them."""
+    options: dict[str, Any] = {"logprobs": True, "top_logprobs": 20} if caller.traits.logprobs else {}
+    answer = await caller.ask(messages, config=config, max_tokens=1 if options else 5, **options)
+    content = (answer.message.response_metadata.get("logprobs") or {}).get("content") or []
+    shares = {"yes": 0.0, "no": 0.0}
+    for token in content[0].get("top_logprobs", []) if content else []:
+        word = token["token"].strip().lower()
+        if word in shares:
+            shares[word] += math.exp(token["logprob"])
+    if sum(shares.values()) > 0:
+        return shares["yes"] / sum(shares.values())
+    return 0.0 if answer.text.strip().lower().startswith("no") else 1.0
+
+
+def _faults(request: PrincipleRequest, words: str) -> list[str]:
+    """Return what is wrong with a principle's words, as far as code can see it."""
+    if not words:
+        return ["every word"]
+    feedback = request.feedback
+    faults = [] if feedback.kind == "rewrite" else lost(feedback.text, words, feedback.kind)
+    if feedback.kind == "rewrite":
+        faults += lost_of_change(feedback, words)
+    if quotes(words, feedback.response) and not quotes(words, feedback.text):
+        faults.append("being general (it copies the answer)")
+    return faults
+
+
+def lost_of_change(feedback: Feedback, words: str) -> list[str]:
+    """Return what a principle made from a rewrite lost: it must speak of what changed, as a rule for all answers."""
+    change = describe_change(feedback.response, feedback.text)
+    told = stems_in(words)
+    first = words.split(" ", 1)[0].strip(".,:").lower()
+    if first in {"change", "replace", "rename", "rewrite", "remove", "edit", "delete", "keep"}:
+        return ["being a rule for all answers (it edits this one)"]
+    if "shorter" in change and not told & stems_in("short shorter brief briefly concise length words limit leave only"):
+        return ["that answers should be short"]
+    about_form = told & stems_in("short brief concise list bullet polite friendly direct greeting question tone formal")
+    return [] if about_form or told & stems_in(change) else ["what was changed"]
+
+
+def in_own_words(feedback: Feedback) -> str:
+    """Return the person's own words as a principle: plain where they ask for something, else framed.
+
+    Example:
+        >>> in_own_words(Feedback(kind="critique", text="never promise refunds"))
+        'Never promise refunds.'
+        >>> in_own_words(Feedback(kind="critique", text="The sources are missing."))
+        'Do not give a reason for this criticism again: “The sources are missing.”'
+    """
+    text = " ".join(feedback.text.split())
+    if feedback.kind == "rewrite":
+        return f"Answer in the manner of this example, written by a person: “{text}”"
+    if feedback.kind == "kudos":
+        return f"Keep to what was praised: “{text}”"
+    if is_wish(text):
+        return f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?。！？' else '.'}"
+    return f"Do not give a reason for this criticism again: “{text}”"
+
+
+def _edits(request: PrincipleRequest, words: str, old: Principle | None, reason: str) -> tuple[PrincipleEdit, ...]:
+    evidence = (request.id,) if request.id else ()
+    if old is None:
+        return (Add(text=words, evidence=evidence, reason=reason),)
+    text = old.text if near_duplicate(old.text, words) else words
+    return (Edit(id=old.id, text=text, evidence=evidence, reason=reason),)
+
+
+def _may_replace(old: Principle, words: str, feedback: Feedback) -> bool:
+    about = stems_in(words) | stems_in(feedback.text)
+    return bool(stems_in(old.text) & about)
+
+
+def _most_alike(constitution: Constitution, text: str) -> Principle | None:
+    stems = stems_in(text)
+    best = max(constitution, key=lambda p: len(stems & stems_in(p.text)), default=None)
+    return best if best is not None and stems & stems_in(best.text) else None
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

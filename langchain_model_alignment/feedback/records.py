@@ -1,0 +1,296 @@
+"""What the feedback floor keeps: feedback, exchanges, and the aligned prompt they belong to. All plain JSON."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from langchain_core.messages import BaseMessage
+from langchain_core.prompts import ChatPromptTemplate
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator, model_validator
+
+from langchain_model_alignment.constitution import Constitution, Principle
+from langchain_model_alignment.errors import AlignmentError, ArtifactError, FeedbackError
+from langchain_model_alignment.feedback.instructions import PRINCIPLES_HEADING
+from langchain_model_alignment.history import AnyEdit, Document, History, TemplateEdit, principle_key
+from langchain_model_alignment.templates import Template
+
+SCHEMA_VERSION = 1
+"""The version of the JSON written here; a newer one is refused."""
+
+FeedbackKind = Literal["critique", "kudos", "rewrite"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Feedback(_Record):
+    """What a person said about a response.
+
+    Example:
+        >>> Feedback(kind="critique", text=" Too long. ").text
+        'Too long.'
+    """
+
+    kind: FeedbackKind
+    text: str
+    """The critique or the kudos in words; of a rewrite, the person's own version of the response."""
+    response: str = ""
+    """The response it is about."""
+
+    @field_validator("text")
+    @classmethod
+    def _not_empty(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("the feedback is empty; say in a few words what to change or keep")
+        return text.strip()
+
+
+class Exchange(_Record):
+    """One input, the candidates answered to it, the response chosen, and what was said about it."""
+
+    id: str
+    inputs: dict[str, Any] = {}
+    candidates: tuple[str, ...] = ()
+    response: str | None = None
+    """The committed response; nothing until one is chosen."""
+    feedback: tuple[Feedback, ...] = ()
+    revision: str | None = None
+    """The revision of the prompt that answered."""
+
+
+def as_template(prompt: "str | ChatPromptTemplate | Template") -> Template:
+    """Return the template that a string, a LangChain prompt or a template stands for."""
+    if isinstance(prompt, Template):
+        return prompt
+    return Template.of(prompt) if isinstance(prompt, str) else Template.from_prompt(prompt)
+
+
+class AlignedPrompt(_Record):
+    """A prompt, its principles, its history and its exchanges: an immutable value, JSON in and out.
+
+    Example:
+        >>> from langchain_model_alignment.constitution import Add
+        >>> aligned = AlignedPrompt.from_prompt("Give three uses for {item}.")
+        >>> aligned = aligned.commit([Add(text="Name a creative use.")], reason="critique")
+        >>> print(aligned.effective.text)
+        Give three uses for {item}.
+        <BLANKLINE>
+        Follow these principles:
+        - Name a creative use.
+        >>> AlignedPrompt.from_json(aligned.to_json()) == aligned
+        True
+        >>> aligned.to_prompt().format_messages(item="a rope")[0].content.splitlines()[0]
+        'Give three uses for a rope.'
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    kind: Literal["aligned_prompt"] = "aligned_prompt"
+    history: History = Field(default_factory=History)
+    exchanges: tuple[Exchange, ...] = ()
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def description(self) -> str:
+        """The prompt's text as it stands, without principles that are not woven in yet."""
+        return self.document.description.text
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def constitution(self) -> Constitution:
+        """The principles as they stand."""
+        return self.document.constitution
+
+    @property
+    def document(self) -> Document:
+        """The document at the head of the history."""
+        return self.history.document
+
+    @property
+    def principles(self) -> list[Principle]:
+        """The principles as they stand, in order."""
+        return list(self.constitution.principles)
+
+    @property
+    def effective(self) -> Template:
+        """The prompt that is sent: the description and, below it, every principle that is not woven in yet."""
+        document = self.document
+        return document.description.with_list([p.sentence() for p in document.loose], PRINCIPLES_HEADING)
+
+    @property
+    def needs_weaving(self) -> bool:
+        """Whether the description says something else than the enabled principles, so that an update has work to do."""
+        document = self.document
+        keys = {principle_key(p) for p in document.constitution.enabled()}
+        return set(document.woven_keys) != keys or (document.woven is None and bool(keys))
+
+    @classmethod
+    def from_prompt(cls, prompt: "str | ChatPromptTemplate | Template") -> Self:
+        """Begin from a plain string, a LangChain prompt, or a template.
+
+        Raises:
+            PromptError: The LangChain prompt has parts that are not text.
+        """
+        return cls(history=History(root=Document(base=as_template(prompt))))
+
+    def to_prompt(self) -> ChatPromptTemplate:
+        """Return the prompt as it stands, principles included, as LangChain's `ChatPromptTemplate`."""
+        return self.effective.to_prompt()
+
+    def fill(self, inputs: Mapping[str, Any] | str | None = None) -> list[BaseMessage]:
+        """Return the messages to send for an input.
+
+        Raises:
+            PromptError: The input does not fit the prompt's variables.
+        """
+        return self.effective.fill(inputs)
+
+    def commit(self, edits: Iterable[AnyEdit], *, reason: str = "", author: str = "") -> Self:
+        """Return the prompt with one more revision in its history.
+
+        Raises:
+            EditError: An edit cannot be applied.
+        """
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        return self.with_history(self.history.commit(edits, reason=reason, author=author, time=time))
+
+    def with_history(self, history: History) -> Self:
+        """Return the prompt with another history, such as one that was undone by a step."""
+        return self.model_copy(update={"history": history})
+
+    def set_description(self, prompt: "str | ChatPromptTemplate | Template", *, reason: str = "set by hand") -> Self:
+        """Return the prompt with a new text of the person's own; the principles stay."""
+        return self.commit([TemplateEdit(template=as_template(prompt))], reason=reason)
+
+    def with_exchange(self, exchange: Exchange) -> Self:
+        """Return the prompt with an exchange added, or replaced where one with its id is there."""
+        known = [e.id for e in self.exchanges]
+        if exchange.id in known:
+            at = known.index(exchange.id)
+            exchanges: Sequence[Exchange] = (*self.exchanges[:at], exchange, *self.exchanges[at + 1 :])
+        else:
+            exchanges = (*self.exchanges, exchange)
+        return self.model_copy(update={"exchanges": tuple(exchanges)})
+
+    def to_json(self) -> str:
+        """Return the whole as readable JSON."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ArtifactError: It is not JSON, not an aligned prompt, or of a newer version.
+        """
+        return cls.from_dict(_parse(text), "The JSON")
+
+    @classmethod
+    def from_dict(cls, value: Any, where: str = "The value") -> Self:
+        """Read an aligned prompt from the plain values of its JSON.
+
+        Raises:
+            ArtifactError: It is not an aligned prompt, or of a newer version.
+        """
+        if not isinstance(value, dict) or value.get("kind") != "aligned_prompt":
+            raise ArtifactError(f"{where} is not an aligned prompt; give one written by AlignedPrompt.to_json or save.")
+        version = value.get("schema_version")
+        if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
+            raise ArtifactError(
+                f"{where} has schema version {version!r}, and this release reads up to {SCHEMA_VERSION}; "
+                "update langchain-model-alignment."
+            )
+        try:
+            return cls.model_validate(value)
+        except (ValidationError, AlignmentError) as error:
+            raise ArtifactError(f"{where} is a damaged aligned prompt: {one_line(error)}.") from error
+
+    def save(self, path: str | Path) -> Path:
+        """Write the JSON to a file; the old file stays whole until the new one is.
+
+        Raises:
+            ArtifactError: The file cannot be written.
+        """
+        path = Path(path)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(self.to_json() + "\n", encoding="utf-8")
+            os.replace(part, path)
+        except OSError as error:
+            raise ArtifactError(
+                f"{path} cannot be written ({error.strerror or error}); choose another place."
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file that `save` wrote.
+
+        Raises:
+            ArtifactError: The file is not there, not readable, or not an aligned prompt.
+        """
+        try:
+            text = Path(path).read_bytes()
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be read ({error.strerror or error}); check the path.") from error
+        return cls.from_dict(_parse(text, str(path)), str(path))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_computed(cls, value: Any) -> Any:
+        """Take out what is computed, so that it can be read back, and refuse it where it was changed by hand."""
+        if not isinstance(value, dict) or not {"description", "constitution"} & set(value):
+            return value
+        given = {name: value[name] for name in ("description", "constitution") if name in value}
+        rest = {name: v for name, v in value.items() if name not in given}
+        if "history" not in rest:  # written by hand: a description and principles, no past yet
+            root = Document.model_validate(
+                {"base": Template.of(given.get("description", "")), "constitution": given.get("constitution") or {}}
+            )
+            return {**rest, "history": History(root=root)}
+        document = History.model_validate(rest["history"]).document
+        same = given.get("description", document.description.text) == document.description.text
+        if "constitution" in given:
+            same = same and Constitution.model_validate(given["constitution"]) == document.constitution
+        if not same:
+            raise ValueError(
+                "its description or constitution was changed by hand and no longer agrees with its history; "
+                "edit through AlignedPrompt.commit, or take the history out to begin anew"
+            )
+        return rest
+
+
+def parse_feedback(kind: FeedbackKind, text: str, response: str) -> Feedback:
+    """Return a feedback record.
+
+    Raises:
+        FeedbackError: The text is empty.
+    """
+    try:
+        return Feedback(kind=kind, text=text, response=response)
+    except ValidationError as error:
+        raise FeedbackError("The feedback is empty; say in a few words what to change or keep.") from error
+
+
+def one_line(error: Exception) -> str:
+    """Return what a validation found, in one line and without the values it found it in."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}".strip(": ").rstrip(".")
+    return str(error).rstrip(".")
+
+
+def _parse(text: str | bytes, where: str = "The text") -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(
+            f"{where} is not JSON ({type(error).__name__}); give a file written by this library."
+        ) from error

@@ -1,0 +1,77 @@
+"""One answer to a filled prompt, from a chat model or from any Runnable that takes messages."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from langchain_model_alignment.calls import Caller, visible_text
+from langchain_model_alignment.errors import MalformedAnswerError
+from langchain_model_alignment.models import variation_of
+
+_ANSWER_KEYS = ("messages", "answer", "output", "response", "result", "text")
+
+
+async def respond(
+    target: Caller | Runnable[Any, Any],
+    messages: Sequence[BaseMessage],
+    *,
+    sample: int | None = None,
+    config: RunnableConfig | None = None,
+) -> str:
+    """Return one answer as text.
+
+    Args:
+        target: A model behind its gate, or any Runnable that takes a list of messages: a RAG chain, an agent. One whose
+            input has a `messages` key, as LangGraph agents have, gets the messages under it.
+        messages: The filled prompt.
+        sample: Which of several candidates this is, so that they are asked for separately; one answer, when absent.
+        config: Callbacks, tags and metadata for the call.
+
+    Raises:
+        MalformedAnswerError: The answer is empty, or of a kind that holds no text.
+        ModelError: The call failed.
+    """
+    if isinstance(target, Caller):
+        options = variation_of(target.llm, sample) if sample is not None else {}
+        answer = await target.ask(messages, config=config, sample=sample or 0, **options)
+        text = answer.text
+    else:
+        value = {"messages": list(messages)} if _takes_messages(target) else list(messages)
+        text = text_of(await target.ainvoke(value, config))
+    if not text.strip():
+        raise MalformedAnswerError("The model's answer is empty; check the prompt, or a limit on output tokens.")
+    return text.strip()
+
+
+def text_of(result: Any) -> str:
+    """Return the text in what a Runnable returned: text, a message, a list of messages, or a dict that holds one.
+
+    Example:
+        >>> text_of({"answer": "Paris", "sources": []})
+        'Paris'
+
+    Raises:
+        MalformedAnswerError: There is no text in it.
+    """
+    if isinstance(result, str | BaseMessage):
+        return visible_text(result)
+    if isinstance(result, list) and result:
+        return text_of(result[-1])
+    if isinstance(result, dict):
+        for key in _ANSWER_KEYS:
+            if result.get(key):
+                return text_of(result[key])
+    raise MalformedAnswerError(
+        f"The target returned a {type(result).__name__} without text; let it return a string, a message, "
+        "or a dict with 'messages' or 'answer'."
+    )
+
+
+def _takes_messages(target: Runnable[Any, Any]) -> bool:
+    try:
+        schema = target.get_input_jsonschema()
+    except Exception:  # noqa: BLE001 (a Runnable whose schema cannot be made still runs on messages)
+        return False
+    return "messages" in schema.get("properties", {})

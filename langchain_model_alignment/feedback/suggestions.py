@@ -1,0 +1,111 @@
+"""Critiques and kudos that a person could give: three each, distinct, about this response."""
+
+import re
+from typing import Any, Literal
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from pydantic import BaseModel, ConfigDict
+
+from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
+from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
+from langchain_model_alignment.feedback import instructions
+from langchain_model_alignment.languages import words_of
+from langchain_model_alignment.loop import make_runnable
+from langchain_model_alignment.wording import claims_absence, near_duplicate, stems_in
+
+_WANTED = 3
+_ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|reason[_ ]?\d\s*:)\s*", re.IGNORECASE)
+
+
+class SuggestionRequest(BaseModel):
+    """A response and the prompt that it answered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str
+    """The prompt's text, with its variables."""
+    response: str
+    inputs: dict[str, Any] = {}
+
+
+def create_critique_chain(llm: ChatModelLike) -> Runnable[SuggestionRequest | dict[str, Any], list[str]]:
+    r"""Create the chain that suggests three critiques of a response.
+
+    Args:
+        llm: The model that writes them.
+
+    Returns:
+        A Runnable from a `SuggestionRequest` (or a dict like it) to a list of three sentences.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> llm = FakeListChatModel(responses=["1. Too short.\n2. No sources.\n3. It sounds stiff."])
+        >>> create_critique_chain(llm).invoke({"prompt": "Sum up {text}.", "response": "It rains."})
+        ['Too short.', 'No sources.', 'It sounds stiff.']
+    """
+    return _create(llm, "critique")
+
+
+def create_kudos_chain(llm: ChatModelLike) -> Runnable[SuggestionRequest | dict[str, Any], list[str]]:
+    """Create the chain that suggests three kudos for a response.
+
+    Args:
+        llm: The model that writes them.
+
+    Returns:
+        A Runnable from a `SuggestionRequest` (or a dict like it) to a list of three sentences.
+    """
+    return _create(llm, "kudos")
+
+
+def _create(
+    llm: ChatModelLike, kind: Literal["critique", "kudos"]
+) -> Runnable[SuggestionRequest | dict[str, Any], list[str]]:
+    caller = as_caller(llm)
+
+    async def suggest(value: SuggestionRequest | dict[str, Any], config: RunnableConfig) -> list[str]:
+        return await _suggest(caller, kind, SuggestionRequest.model_validate(value), config)
+
+    return make_runnable(suggest, name=kind, input_type=SuggestionRequest, output_type=list[str])
+
+
+async def _suggest(caller: Caller, kind: str, request: SuggestionRequest, config: RunnableConfig) -> list[str]:
+    if not request.response.strip():
+        raise FeedbackError("There is no response to suggest feedback about; send an input first.")
+    shown = "\n".join([request.prompt, *(f"{name}: {value}" for name, value in request.inputs.items())])
+    messages = instructions.suggest(kind, shown, request.response)
+    found: list[str] = []
+    spare: list[str] = []
+    for _ in range(2):
+        answer = await caller.ask(messages, config=config)
+        for item in read_items(answer.text):
+            if any(near_duplicate(item, other) for other in (*found, *spare)):
+                continue
+            (found if _is_about(item, request.response) else spare).append(item)
+        if len(found) >= _WANTED:
+            break
+        messages = instructions.suggest_more(messages, answer.text)
+    suggestions = [*found, *spare][:_WANTED]
+    if not suggestions:
+        raise MalformedAnswerError(f"The model suggested no {kind} that could be read; write your own.")
+    return suggestions
+
+
+def read_items(text: str) -> list[str]:
+    r"""Return the items of a list as a model writes it: numbered, bulleted, in braces, or a line each.
+
+    Example:
+        >>> read_items("Sure, here are three:\n\n- Too short.\n- No sources.\n")
+        ['Too short.', 'No sources.']
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    marked = [line for line in lines if _ITEM.match(line)]
+    items = [_ITEM.sub("", line).strip().strip("{}").strip() for line in (marked or lines)]
+    return [item for item in items if words_of(item)]
+
+
+def _is_about(item: str, response: str) -> bool:
+    """Whether a suggestion speaks about the response: it is not a piece of it, and misses nothing that is there."""
+    copied = " ".join(words_of(item)) in " ".join(words_of(response))
+    missed = stems_in(item) - stems_in("include mention say provide explain answer response")
+    return not copied and not (claims_absence(item) and missed and missed <= stems_in(response))

@@ -1,0 +1,152 @@
+"""Sync over async: one background event loop per process, and runnables that serve both forms.
+
+Everything in this library is written once, as a coroutine. `run_sync` runs it from sync code, also from a
+notebook cell whose own event loop is already running.
+"""
+
+import asyncio
+import concurrent.futures
+import contextvars
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+
+__all__ = ["make_runnable", "run_sync"]
+
+T = TypeVar("T")
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+_EXECUTOR_WIDTH = 64
+_TICK = 0.5  # seconds after which a waiting thread looks for Ctrl-C where the system does not wake it
+_GRACE = 2.0  # seconds an interrupted task gets for its cleanup before Ctrl-C goes on
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_thread: threading.Thread | None = None
+
+
+def _forget() -> None:
+    """A forked child has the loop's memory but not its thread: start afresh there."""
+    global _lock, _loop, _thread
+    _lock, _loop, _thread = threading.Lock(), None, None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    while True:
+        try:
+            loop.run_forever()
+        except (KeyboardInterrupt, SystemExit):  # raised inside a task, and already handed to its waiter
+            continue
+        return
+
+
+def _background_loop() -> asyncio.AbstractEventLoop:
+    global _loop, _thread
+    with _lock:
+        if _loop is None or _thread is None or not _thread.is_alive():
+            _loop = asyncio.new_event_loop()
+            _loop.set_default_executor(
+                concurrent.futures.ThreadPoolExecutor(_EXECUTOR_WIDTH, thread_name_prefix="alignment-work")
+            )
+            _thread = threading.Thread(target=_serve, args=(_loop,), name="alignment-loop", daemon=True)
+            _thread.start()
+        return _loop
+
+
+def _hand_over(task: asyncio.Task[T], outcome: "concurrent.futures.Future[T]") -> None:
+    if task.cancelled():
+        outcome.set_exception(asyncio.CancelledError())
+    elif (error := task.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())
+
+
+def run_sync(coro: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine to its end from sync code.
+
+    The coroutine runs on one background thread that all sync calls of the process share, with the caller's
+    context variables. It works while an event loop is running on the calling thread. Ctrl-C cancels the task
+    and is raised again.
+
+    Args:
+        coro: The coroutine; it has not been awaited yet.
+
+    Returns:
+        What the coroutine returns.
+
+    Raises:
+        RuntimeError: Called from a coroutine that itself runs on the background loop, where waiting would never end.
+
+    Example:
+        >>> async def double(number):
+        ...     return 2 * number
+        >>> run_sync(double(21))
+        42
+    """
+    if threading.current_thread() is _thread:
+        coro.close()
+        raise RuntimeError("A sync method was called inside a coroutine of this library; await its async form instead.")
+    loop = _background_loop()
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+    context = contextvars.copy_context()
+    tasks: list[asyncio.Task[T]] = []
+
+    def start() -> None:
+        task = loop.create_task(coro, context=context)
+        tasks.append(task)
+        task.add_done_callback(lambda done: _hand_over(done, outcome))
+
+    def cancel() -> None:
+        for task in tasks:
+            task.cancel()
+
+    loop.call_soon_threadsafe(start)
+    try:
+        while not outcome.done():
+            concurrent.futures.wait([outcome], timeout=_TICK)
+    except BaseException:  # the wait was interrupted, not the work
+        loop.call_soon_threadsafe(cancel)
+        concurrent.futures.wait([outcome], timeout=_GRACE)
+        raise
+    return outcome.result()
+
+
+def make_runnable(
+    afunc: Callable[[In, RunnableConfig], Awaitable[Out]], *, name: str, input_type: Any, output_type: Any
+) -> Runnable[In, Out]:
+    """Makes a Runnable whose sync and async forms behave the same out of one coroutine function.
+
+    Args:
+        afunc: Takes the input and the config, which it passes on to every call it makes.
+        name: The name in traces.
+        input_type: What goes in, for schemas: a pydantic model, a TypedDict or any type.
+        output_type: What comes out, likewise.
+
+    Returns:
+        The Runnable.
+
+    Example:
+        >>> async def shout(text, config):
+        ...     return text.upper()
+        >>> make_runnable(shout, name="shout", input_type=str, output_type=str).invoke("hello")
+        'HELLO'
+    """
+
+    async def call(value: In, config: RunnableConfig) -> Out:
+        return await afunc(value, config)
+
+    def call_sync(value: In, config: RunnableConfig) -> Out:
+        return run_sync(call(value, config))
+
+    runnable: RunnableLambda[In, Out] = RunnableLambda(call_sync, afunc=call, name=name)
+    return runnable.with_types(input_type=input_type, output_type=output_type)

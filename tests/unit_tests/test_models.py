@@ -1,0 +1,230 @@
+"""Traits of chat models, and chat models by name; no network and no real model."""
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from langchain_core.language_models import (
+    BaseChatModel,
+    FakeListChatModel,
+    GenericFakeChatModel,
+    SimpleChatModel,
+)
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field, SecretStr
+
+from langchain_model_alignment import models
+from langchain_model_alignment.errors import AuthenticationError, ModelNameError, WeightsError
+from langchain_model_alignment.models import resolve_chat_model, traits_of
+
+
+class SyncOnly(BaseChatModel):
+    model_name: str = "sync-only"
+    temperature: float | None = None
+    api_key: SecretStr | None = None
+    model_kwargs: dict[str, Any] = Field(default_factory=dict)
+    base_url: str = ""
+
+    @property
+    def _llm_type(self) -> str:
+        return "sync-only"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("yes"))])
+
+
+class Callback(SimpleChatModel):
+    @property
+    def _llm_type(self) -> str:
+        return "callback"
+
+    def _call(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> str:
+        return "yes"
+
+
+def generic(answers: Iterator[Any]) -> GenericFakeChatModel:
+    return GenericFakeChatModel(messages=answers)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (SyncOnly(), SyncOnly(model_name="other")),
+        (SyncOnly(), SyncOnly(temperature=0.5)),
+        (SyncOnly(), SyncOnly(base_url="http://host/v1")),
+        (SyncOnly(), SyncOnly(model_kwargs={"top_a": 1})),
+        (generic(iter(["a"])), generic(iter(["a"]))),
+        (FakeListChatModel(responses=["a"]), FakeListChatModel(responses=["b"])),
+    ],
+    ids=["name", "temperature", "address", "other parameters", "unknown objects", "fake answers"],
+)
+def test_models_that_may_answer_differently_have_different_identities(
+    first: BaseChatModel, second: BaseChatModel
+) -> None:
+    assert traits_of(first).identity != traits_of(second).identity
+
+
+def test_equal_models_have_equal_identities() -> None:
+    assert traits_of(SyncOnly(temperature=0.5)).identity == traits_of(SyncOnly(temperature=0.5)).identity
+
+
+def test_an_unknown_object_keeps_its_identity() -> None:
+    llm = generic(iter([]))
+    assert traits_of(llm).identity == traits_of(llm).identity
+
+
+def test_no_secret_is_in_the_identity_and_a_new_key_changes_nothing() -> None:
+    secret = {"headers": {"Authorization": "Bearer sk-zzz"}, "api_key": "sk-zzz", "note": "sk-zzz"}
+    llm = SyncOnly(api_key=SecretStr("sk-zzz"), base_url="http://me:sk-zzz@host/v1?key=sk-zzz", model_kwargs=secret)
+    assert "zzz" not in traits_of(llm).identity
+    assert "http://host/v1" in traits_of(llm).identity
+    other = llm.model_copy(update={"api_key": SecretStr("sk-new")})
+    assert traits_of(other).identity == traits_of(llm).identity
+
+
+def test_a_model_with_only_the_sync_method_is_sync_only() -> None:
+    assert traits_of(SyncOnly()).sync_only
+    assert traits_of(Callback()).sync_only
+    assert not traits_of(FakeListChatModel(responses=["a"])).sync_only
+
+
+def test_fakes_and_the_base_class_have_no_native_structured_output() -> None:
+    assert traits_of(SyncOnly()).structured == "prompted"
+    assert traits_of(generic(iter([]))).structured == "prompted"
+
+
+@pytest.mark.parametrize(
+    ("name", "small"),
+    [
+        ("qwen2.5:1.5b", True),
+        ("gemma-2-2b-it", True),
+        ("smollm2-135m", True),
+        ("Llama-3.2-3B-Instruct", True),
+        ("llama-3.1-8b", False),
+        ("mixtral-8x7b", False),
+        ("qwen3-30b-a3b", False),
+        ("gpt-4o-mini", False),
+        ("claude-sonnet-4-5-1m", False),
+        ("some-70b-4bit", False),
+    ],
+)
+def test_the_size_is_read_from_the_name(name: str, small: bool) -> None:
+    assert traits_of(SyncOnly(model_name=name)).small is small
+
+
+def test_openai_models_are_native_and_give_logprobs() -> None:
+    openai = pytest.importorskip("langchain_openai")
+    llm = resolve_chat_model("openai:gpt-4o", api_key="sk-zzz", base_url="http://localhost:9/v1")
+    traits = traits_of(llm)
+    assert isinstance(llm, openai.ChatOpenAI)
+    assert (traits.structured, traits.logprobs, traits.small, traits.sync_only) == ("native", True, False, False)
+    assert "http://localhost:9/v1" in traits.identity
+    assert "zzz" not in traits.identity
+    assert llm.max_retries == 0
+
+
+def test_gemini_is_native_and_leaves_retrying_to_us() -> None:
+    pytest.importorskip("langchain_google_genai")
+    llm = resolve_chat_model("google_genai:gemini-2.5-flash", api_key="zzz")
+    traits = traits_of(llm)
+    assert (traits.structured, traits.logprobs, traits.small) == ("native", False, False)
+    assert "zzz" not in traits.identity
+    assert llm.max_retries == 1  # type: ignore[attr-defined]
+
+
+class HuggingFacePipeline(SyncOnly):
+    """Looks like the pipeline of langchain-huggingface, which this environment lacks."""
+
+
+class ChatHuggingFace(FakeListChatModel):
+    llm: Any = None
+
+    def with_structured_output(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_two_hugging_face_models_differ_by_what_they_wrap() -> None:
+    small = ChatHuggingFace(responses=[""], llm=HuggingFacePipeline(model_name="gemma-2-2b-it"))
+    other = ChatHuggingFace(responses=[""], llm=HuggingFacePipeline(model_name="gemma-2-9b-it"))
+    assert traits_of(small).identity != traits_of(other).identity
+    assert traits_of(small).structured == "prompted"
+    assert traits_of(small).sync_only
+    assert traits_of(small).small
+    assert not traits_of(other).small
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-4o", "google_genai:gemini-2.5-flash"])
+def test_a_missing_key_is_one_sentence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip({"openai": "langchain_openai"}.get(name.partition(":")[0], "langchain_google_genai"))
+    for variable in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(AuthenticationError, match="No usable key for") as caught:
+        resolve_chat_model(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("google_genai:gemini-2.5-flash", r"langchain-model-alignment\[google\]"),
+        ("huggingface:google/gemma-2-2b-it", r"langchain-model-alignment\[huggingface\]"),
+        ("openai:gpt-4o", "pip install .langchain-openai"),
+        ("anthropic:claude-sonnet-4-5", "pip install langchain"),
+    ],
+)
+def test_a_missing_package_says_what_to_install(name: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "find_spec", lambda package: None)
+    with pytest.raises(ModelNameError, match=words):
+        resolve_chat_model(name)
+
+
+def test_any_other_provider_goes_to_langchain(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def init_chat_model(name: str, **kwargs: Any) -> BaseChatModel:
+        asked.append((name, kwargs))
+        return SyncOnly()
+
+    module = ModuleType("langchain.chat_models")
+    module.init_chat_model = init_chat_model  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "langchain", ModuleType("langchain"))
+    monkeypatch.setitem(sys.modules, "langchain.chat_models", module)
+    monkeypatch.setattr(models, "_installed", lambda package: True)
+    resolve_chat_model("anthropic:claude-sonnet-4-5", temperature=0)
+    assert asked == [("anthropic:claude-sonnet-4-5", {"max_retries": 0, "temperature": 0})]
+
+
+def test_a_constructor_that_refuses_repeats_no_input() -> None:
+    pytest.importorskip("langchain_openai")
+    with pytest.raises(ModelNameError, match="cannot be made here") as caught:
+        resolve_chat_model("openai:gpt-4o", api_key="sk-zzz", temperature="sk-zzz")
+    assert "zzz" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "", "gemini"])
+def test_a_name_without_provider_is_refused_with_an_example(name: str) -> None:
+    with pytest.raises(ModelNameError, match="provider:model"):
+        resolve_chat_model(name)
+
+
+@pytest.mark.parametrize("name", ["local:nothing", "local:/no/such/file.gguf", "/no/such/file.gguf"])
+def test_a_local_model_without_weights_fails_at_once(name: str) -> None:
+    pytest.importorskip("langchain_openai")
+    with pytest.raises(WeightsError):
+        resolve_chat_model(name)
+
+
+def test_bare_local_names_and_paths_reach_the_local_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def local_chat_model(name: str = "default", **kwargs: Any) -> BaseChatModel:
+        asked.append(name)
+        return SyncOnly()
+
+    monkeypatch.setattr("langchain_model_alignment.local.local_chat_model", local_chat_model)
+    for name in ("local", "local:smollm2-135m", "smollm2-135m", "/my/own.gguf"):
+        resolve_chat_model(name)
+    assert asked == ["default", "smollm2-135m", "smollm2-135m", "/my/own.gguf"]
