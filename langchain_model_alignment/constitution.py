@@ -5,6 +5,7 @@ Everything that changes a prompt is one of these edits. Nothing here knows a mod
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Self
 
@@ -135,11 +136,22 @@ class Constitution(_Value):
     next_number: int = Field(default=1, ge=1)
     """The counter that ids come from; it only rises."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _count_what_is_there(cls, value: Any) -> Any:
+        """Let the counter of a constitution written by hand begin above the ids in it."""
+        if not isinstance(value, dict) or "next_number" in value or not value.get("principles"):
+            return value
+        ids = [p["id"] if isinstance(p, dict) else p.id for p in value["principles"]]
+        return {**value, "next_number": 1 + max(id_number(id) for id in ids)}
+
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
         ids = [principle.id for principle in self.principles]
         if len(set(ids)) != len(ids):
             raise ValueError(f"two principles share an id ({', '.join(ids)}); every id may stand once")
+        if any(id_number(id) >= self.next_number for id in ids):
+            raise ValueError(f"the counter stands at {self.next_number}, but {', '.join(ids)} are in use")
         return self
 
     @classmethod
@@ -253,7 +265,7 @@ def id_number(id: str) -> int:
     Raises:
         EditError: The id is not a `p` and a number.
     """
-    if not (id.startswith("p") and id[1:].isascii() and id[1:].isdigit()):
+    if not (isinstance(id, str) and re.fullmatch(r"p[1-9][0-9]{0,11}", id)):
         raise EditError(f"{id!r} is not the id of a principle; ids look like p1, p2, p3.")
     return int(id[1:])
 

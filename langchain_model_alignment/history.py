@@ -5,12 +5,21 @@ constitution. A `History` is a tree of revisions with a head. Undo, redo and rew
 after an undo is a new branch. Nothing that was ever committed is lost.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from langchain_model_alignment.constitution import Add, Constitution, Principle, PrincipleEdit, _Value, digest
+from langchain_model_alignment.constitution import (
+    Add,
+    Constitution,
+    Principle,
+    PrincipleEdit,
+    _Value,
+    digest,
+    id_number,
+)
 from langchain_model_alignment.errors import EditError
 from langchain_model_alignment.templates import Template
 
@@ -120,6 +129,15 @@ class History(_Value):
             known.add(revision.id)
         if self.head not in known:
             raise ValueError(f"the history stands at {self.head!r}, which it does not have")
+        added = [e.id for r in self.revisions for e in r.edits if isinstance(e, Add)]
+        taken = [p.id for p in self.root.constitution]
+        if None in added or len({*added, *taken}) != len(added) + len(taken):
+            raise ValueError("the history gives one id to two principles, or none to one")
+        try:
+            for tip in self.branches():
+                self.at(tip)
+        except EditError as error:
+            raise ValueError(f"an edit in the history cannot be made: {error}") from error
         return self
 
     @property
@@ -154,8 +172,8 @@ class History(_Value):
         Raises:
             EditError: There is none.
         """
-        index = int(revision[1:]) - 1 if revision[1:].isdecimal() else -1
-        if 0 <= index < len(self.revisions) and self.revisions[index].id == revision:
+        index = int(revision[1:]) - 1 if re.fullmatch(r"r[1-9][0-9]{0,11}", revision) else -1
+        if 0 <= index < len(self.revisions):
             return self.revisions[index]
         raise EditError(f"There is no revision {revision!r}; this history has r1 to r{len(self.revisions)}.")
 
@@ -168,10 +186,11 @@ class History(_Value):
         document, fixed = self.document, []
         number = self._next_number()
         for edit in edits:
-            if isinstance(edit, Add) and edit.id is None:
+            if isinstance(edit, Add):
                 # An id once given on another branch stays taken, so the counter is the whole history's.
-                edit = edit.model_copy(update={"id": f"p{number}"})
-                number += 1
+                if edit.id is not None and id_number(edit.id) < number:
+                    raise EditError(f"The id {edit.id!r} was used before; ids are never used again, so leave it out.")
+                edit = edit.model_copy(update={"id": edit.id or f"p{number}"})
             document = document.apply(edit)
             number = max(number, document.constitution.next_number)
             fixed.append(edit)
@@ -224,4 +243,4 @@ class History(_Value):
     def _next_number(self) -> int:
         # Numbers only rise along every branch, so the highest over all additions is the whole history's.
         added = (edit for revision in self.revisions for edit in revision.edits if isinstance(edit, Add) and edit.id)
-        return max([self.root.constitution.next_number, *(int(str(edit.id)[1:]) + 1 for edit in added)])
+        return max([self.root.constitution.next_number, *(id_number(str(edit.id)) + 1 for edit in added)])

@@ -41,7 +41,7 @@ def variables_in(text: str) -> tuple[str, ...]:
         >>> variables_in('Answer {question} as {"json": {0}} for {name} and {question}.')
         ('question', 'name')
     """
-    return tuple(dict.fromkeys(_VARIABLE.findall(text)))
+    return tuple(dict.fromkeys(name for name in _VARIABLE.findall(text) if name.isidentifier()))
 
 
 class PromptMessage(BaseModel):

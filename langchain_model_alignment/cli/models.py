@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from langchain_model_alignment.errors import WeightsError
 from langchain_model_alignment.local.catalog import CATALOG
@@ -21,7 +21,7 @@ Name = Annotated[str, typer.Argument(help="A name from 'models list', or the pat
 @app.command("list")
 def list_models() -> None:
     """List the local models this package knows."""
-    table = Table("name", "size", "licence", "weights", "note")
+    table = Table("name", "size", "licence", Column("weights", overflow="fold"), "note")
     for model in CATALOG.values():
         try:
             where = str(weights_path(model.name))

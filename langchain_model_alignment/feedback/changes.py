@@ -39,6 +39,20 @@ def describe_change(before: str, after: str) -> str:
     return "\n".join([*lines, *_change_of_form(before, after, len(old), len(new))])
 
 
+def form_asked(before: str, after: str) -> list[str]:
+    """Return what a rewrite asks for in its form, as sentences that need no model.
+
+    Example:
+        >>> form_asked("One two three four five six seven eight nine ten eleven twelve.", "Is it twelve?")
+        ['Keep it short.', 'End with a question.']
+    """
+    asked = {"shorter": "Keep it short.", "a list": "Write a list.", "question": "End with a question."}
+    lines = _change_of_form(before, after, len(_TOKEN.findall(before)), len(_TOKEN.findall(after)))
+    return [
+        sentence for line in lines for word, sentence in asked.items() if line.endswith(word) and "Gone" not in line
+    ]
+
+
 def _change_of_form(before: str, after: str, old: int, new: int) -> list[str]:
     lines: list[str] = []
     if old - new > 8 and new <= 0.6 * old:

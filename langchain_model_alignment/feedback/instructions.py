@@ -21,12 +21,16 @@ Write only the rule."""
 
 _RESTATE_EXAMPLES = (
     ("Criticism: The summary leaves out who was responsible.", "Say who was responsible."),
+    ("Criticism: I couldn't see anywhere how old he was", "Say how old he was."),
     (
         "Criticism: way too many adjectives, and it must stay under 80 words",
         "Use few adjectives and stay under 80 words.",
     ),
     ("Praise: I like that it does not start with a greeting.", "Do not start with a greeting."),
     ("Criticism: My grandmother of 90 can't follow this.", "Write so that a 90-year-old can follow it."),
+    ("Criticism: only list hotels with a pool", "Only list hotels with a pool."),
+    ("Praise: It doesn't rush to a conclusion.", "Do not rush to a conclusion."),
+    ("Praise: The timeline helps me to see what came first", "Use a timeline to show what came first."),
     (
         "Criticism: I said I live in Oslo and you listed shops in Bergen.",
         "List shops in the person's own city: Oslo, not Bergen.",
@@ -45,6 +49,8 @@ _RESTATE_EXAMPLES = (
         "Never give discounts unless the order is above 100 euros.",
     ),
     ("Criticism: Der Text ist nicht höflich genug.", "Schreibe höflicher."),
+    ("Criticism: No uses palabras inglesas", "No uses palabras inglesas."),
+    ("Praise: 很好，没有废话", "不要写废话。"),
 )
 
 
@@ -108,13 +114,10 @@ def describe_change(change: str) -> list[BaseMessage]:
 
 
 def repair_rule(messages: Sequence[BaseMessage], answer: str, missing: Sequence[str]) -> list[BaseMessage]:
-    """Ask again for a rule that lost part of the wish; the conversation so far goes along."""
+    """Ask again for a rule that lost part of the wish: the same request once more, with what was lost."""
     lost = ", ".join(missing)
-    return [
-        *messages,
-        AIMessage(answer),
-        HumanMessage(f"Your rule lost: {lost}. Write the rule again, complete, as an order. Write only the rule."),
-    ]
+    asked = messages[-1].text
+    return [*messages, AIMessage(answer), HumanMessage(f"That rule lost {lost}. Once more, complete:\n{asked}")]
 
 
 _FOLLOW_BOTH = "Two rules for writing answers are given. Can one answer follow both rules at once? Answer yes or no."

@@ -20,19 +20,21 @@ from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Add, Constitution, Delete, Edit, Principle, PrincipleEdit
 from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
-from langchain_model_alignment.feedback.changes import describe_change
+from langchain_model_alignment.feedback.changes import describe_change, form_asked
 from langchain_model_alignment.feedback.records import Feedback
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.structured import ask_structured
+from langchain_model_alignment.wishes import lost, takes_back
 from langchain_model_alignment.wording import (
+    SOFT_NOT,
     clean_sentence,
-    is_wish,
-    lost,
+    is_negated,
+    is_order,
     near_duplicate,
+    numbers_in,
     quotes,
     says,
     stems_in,
-    takes_back,
 )
 
 logger = logging.getLogger(__name__)
@@ -192,8 +194,12 @@ async def _rule(
 ) -> tuple[str, list[str]]:
     answer = await caller.ask(messages, config=config, max_tokens=_RULE_TOKENS)
     rule = clean_sentence(answer.text)
-    missing = _faults(request, rule)
     feedback = request.feedback
+    if feedback.kind == "rewrite" and rule:
+        # What code sees for certain need not be left to the model.
+        form = form_asked(feedback.response, feedback.text)
+        rule = " ".join([*(f for f in form if not stems_in(f) & stems_in(rule)), rule])
+    missing = _faults(request, rule)
     if not missing and feedback.kind != "rewrite" and not says(rule, feedback.text):
         asked = instructions.keeps_wish(feedback.kind, feedback.text, rule)
         if await _share_of_yes(caller, asked, config) < _KEEPS_AT:
@@ -246,35 +252,55 @@ def _faults(request: PrincipleRequest, words: str) -> list[str]:
 
 
 def lost_of_change(feedback: Feedback, words: str) -> list[str]:
-    """Return what a principle made from a rewrite lost: it must speak of what changed, as a rule for all answers."""
-    change = describe_change(feedback.response, feedback.text)
-    told = stems_in(words)
+    """Return what a principle made from a rewrite lost: it must speak of what changed, as a rule for all answers.
+
+    Example:
+        >>> feedback = Feedback(kind="rewrite", text="It opened in 1999.", response="Jane Miller opened it in 1999.")
+        >>> lost_of_change(feedback, "Name Jane Miller.")
+        ['what was taken out (the order asks for it)']
+    """
     first = words.split(" ", 1)[0].strip(".,:").lower()
-    if first in {"change", "replace", "rename", "rewrite", "remove", "edit", "delete", "keep"}:
-        return ["being a rule for all answers (it edits this one)"]
-    if "shorter" in change and not told & stems_in("short shorter brief briefly concise length words limit leave only"):
-        return ["that answers should be short"]
-    about_form = told & stems_in("short brief concise list bullet polite friendly direct greeting question tone formal")
-    return [] if about_form or told & stems_in(change) else ["what was changed"]
+    if first in {"change", "replace", "rename", "rewrite", "edit"} or quotes(words, feedback.text, run=6):
+        return ["being a rule for all answers (it is about this one)"]
+    change = describe_change(feedback.response, feedback.text)
+    added = " ".join(line for line in change.splitlines() if line.startswith("Added:"))
+    numbers = sorted(numbers_in(added) - numbers_in(words))
+    if numbers:
+        return [f"the number {numbers[0]}"]
+    if len(feedback.text) > 1.5 * len(feedback.response) and stems_in(words) & stems_in("short shorter brief concise"):
+        return ["that the answer became longer"]
+    told, before, after = stems_in(words), stems_in(feedback.response), stems_in(feedback.text)
+    gone, come = before - after, after - before
+    if told & gone and not told & come and not (is_negated(words) or SOFT_NOT.search(words.lower())):
+        return ["what was taken out (the order asks for it)"]
+    return [] if told & (_FORM | gone | come) else ["what was changed"]
+
+
+# Words that speak of the form of an answer, which no word of the answer itself shows.
+_FORM = stems_in(
+    "short shorter brief concise simple clear list bullet bullets numbered table polite friendly formal informal "
+    "casual direct careful greeting question tone source sources cite example examples steps units details facts positive"
+)
 
 
 def in_own_words(feedback: Feedback) -> str:
-    """Return the person's own words as a principle: plain where they ask for something, else framed.
+    """Return the person's own words as a principle: plain where they are an order, else framed.
 
     Example:
         >>> in_own_words(Feedback(kind="critique", text="never promise refunds"))
         'Never promise refunds.'
         >>> in_own_words(Feedback(kind="critique", text="The sources are missing."))
-        'Do not give a reason for this criticism again: “The sources are missing.”'
+        'Heed this criticism: “The sources are missing.”'
     """
     text = " ".join(feedback.text.split())
     if feedback.kind == "rewrite":
-        return f"Answer in the manner of this example, written by a person: “{text}”"
+        form = form_asked(feedback.response, feedback.text)
+        return " ".join([*form, f"Answer in the manner of this example, written by a person: “{text}”"])
     if feedback.kind == "kudos":
         return f"Keep to what was praised: “{text}”"
-    if is_wish(text):
+    if is_order(text):
         return f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?。！？' else '.'}"
-    return f"Do not give a reason for this criticism again: “{text}”"
+    return f"Heed this criticism: “{text}”"
 
 
 def _edits(request: PrincipleRequest, words: str, old: Principle | None, reason: str) -> tuple[PrincipleEdit, ...]:

@@ -11,7 +11,8 @@ from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.languages import words_of
 from langchain_model_alignment.loop import make_runnable
-from langchain_model_alignment.wording import claims_absence, near_duplicate, stems_in
+from langchain_model_alignment.wishes import claims_absence
+from langchain_model_alignment.wording import near_duplicate, stems_in
 
 _WANTED = 3
 _ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|reason[_ ]?\d\s*:)\s*", re.IGNORECASE)

@@ -35,8 +35,8 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _THOUGHT = re.compile(
-    r"\A\W*(?:thoughts?\b|thinking|reasoning|i (?:should|would|will|need|think|am|have)\b|i'[dlm]|let me|let's|okay|ok,|"
-    r"first,|the (?:prompt|instructions?|feedback|user|person|request) (?:is|should|asks|says|needs|wants|already)|sure)",
+    r"\A\W*(?:thoughts?\b|thinking|reasoning|i (?:should|would|will|need|think|am|have)\b|i'[dlm]|let me|let's|okay|ok,"
+    r"|first,|sure|the (?:prompt|instructions?|feedback|user|person|request) (?:is|should|asks|says|needs|wants|already))",
     re.IGNORECASE,
 )
 
@@ -198,7 +198,7 @@ def _fault_of_form(old: str, new: str) -> str | None:
 
 
 def _follows(old: str, new: str, feedback: str) -> str | None:
-    """The looser check of a direct update, which may change what the feedback is about, but must say what is asked."""
+    """Return what a direct update did wrong; it may change what the feedback is about, but must say what is asked."""
     fault = _fault_of_form(old, new)
     if fault:
         return fault

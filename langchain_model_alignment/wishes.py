@@ -1,0 +1,257 @@
+"""What a wish says that the principle made from it must not lose, checked in code.
+
+A small model writes a usable principle most of the time; what it loses is a number, a name, a "not", or which of two
+things was wanted. Those are things code can see. Each check returns what is lost as a phrase, for a person and for the
+model that repairs it.
+"""
+
+import re
+from typing import Literal
+
+from langchain_model_alignment.languages import LANGUAGES, has_cjk, language_of, words_of
+from langchain_model_alignment.wording import (
+    SOFT_NOT,
+    describes,
+    is_negated,
+    is_wish,
+    names_in,
+    near_duplicate,
+    numbers_in,
+    sentences_of,
+    stems_in,
+)
+
+Kind = Literal["critique", "kudos", "rewrite"]
+
+_LOWER = "|".join(
+    (
+        r"at least|no less than|not less than|no fewer than|minimum(?: of)?|more than|over|above",
+        r"mindestens|über|al menos|más de|au moins|plus de|至少|不少于|超过",
+    )
+)
+_UPPER = "|".join(
+    (
+        r"at most|no more than|not more than|maximum(?: of)?|max\.?|less than|fewer than|under|below|up to|within",
+        r"höchstens|maximal|unter|weniger als|como máximo|menos de|au plus|moins de|最多|不超过|少于|以内",
+    )
+)
+_BOUND = re.compile(
+    rf"(?:(?P<low>{_LOWER})|(?P<high>{_UPPER}))\W*(?:\w+\W+)?(?P<n>\d+(?:[.,:]\d+)*|[^\W\d]+)", re.IGNORECASE
+)
+_ABSENCE = re.compile(
+    r"\b(?:fehlt|fehlen|falta|faltan|manque|manquent|no mention|missing|lacks?|lacking|forgot|forgets|omits?|left out|leaves out|not enough|"
+    r"(?:doesn't|does not|didn't|did not|isn't|is not|aren't|wasn't|has no|have no|there is no|there are no)\b)"
+)
+_SHOULD = re.compile(r"\b(?:must|should|shall|may|can)\b", re.IGNORECASE)
+_GENERIC = {"answer", "response", "reply", "text", "result", "output", "fact", "part", "whole"}
+_SUBJECT = re.compile(r"^(?:the|its|your)\s+([a-z]{4,})")
+_VERDICT = re.compile(r"\b(?:too|zu|trop|demasiado)\s+[a-zäöüß]{4,}|太")
+_REFUSES = re.compile(r"(?:do not|don't|never|avoid|no|without|nicht|kein\w*|nunca|evit\w+|ne)\b")
+_DESCRIBED = re.compile(r"^(?:it|you|this|that|the (?:answer|response|text|reply)|they)\s+(.*)")
+_FALLS_SHORT = re.compile(
+    r"\b(?:only|just|barely|hardly|too (?:few|little|short)|not|never|no|should|must|forgot)\b|n't"
+)
+_WANTED_LAST = re.compile(
+    r"^(?P<was>.+?)(?:,? (?:but|while|although|whereas)|[,;])\s+(?P<wanted>(?:we|our|i|my|the right)\b.+)$"
+)
+_WANTED_FIRST = re.compile(
+    r"^i (?:asked|said|wanted|told you|meant|ordered|need|live)\b(?P<wanted>.+?)"
+    r"(?:,? (?:and|but|yet)|[,;])\s+(?P<was>(?:you|it|this)\b.+)$"
+)
+_TURNS = re.compile(r",?\s*(?:\bnot\b|\binstead of\b|\brather than\b|\bno\b)\s+")
+_TAKES_BACK = re.compile(
+    r"\b(?:no longer (?:need|want|have|necessary|required)|any ?more\b|"
+    r"(?:don't|do not|doesn't|does not) (?:need|have) to\b|"
+    r"(?:is|are)(?:n't| not) (?:needed|necessary|required)|needn't|forget (?:about )?(?:the|that|my)|"
+    r"(?:drop|remove|delete|cancel|undo) (?:the|that|my) (?:rule|principle|requirement|instruction|limit)|"
+    r"not necessary|nicht mehr nötig|ya no (?:hace|es|hay)|不再需要|不需要)\b"
+)
+
+
+def takes_back(feedback: str) -> bool:
+    """Return whether feedback withdraws an earlier wish, so that its principle can go.
+
+    Example:
+        >>> takes_back("You don't need to mention the price any more"), takes_back("Don't mention the price")
+        (True, False)
+    """
+    return bool(_TAKES_BACK.search(feedback.lower().replace("’", "'")))
+
+
+def lost(feedback: str, principle: str, kind: Kind) -> list[str]:
+    """Return what a principle lost of the feedback it was made of, as phrases; nothing when it holds all.
+
+    Example:
+        >>> lost("The answer needs at least ten words", "Use more words.", "critique")
+        ['the number 10']
+        >>> lost("Never mention Zalando", "Never mention Zalando.", "critique")
+        []
+    """
+    missing = [f"the number {n}" for n in sorted(numbers_in(feedback) - numbers_in(principle))]
+    plain = principle.casefold()
+    missing += [f"“{name}”" for name in sorted(names_in(feedback)) if name.casefold() not in plain]
+    spoken, written = language_of(feedback), language_of(principle)
+    if spoken and written and spoken != written:
+        missing.append("the language of the feedback")
+    wish = kind == "kudos" or is_wish(feedback)
+    missing += _lost_direction(feedback, principle, kind)
+    if wish:
+        missing += _lost_limits(feedback, principle) + _lost_strength(feedback, principle)
+    if not _covers(feedback, principle):
+        missing.append("what it is about")
+    said_again = near_duplicate(principle, feedback) and not is_wish(feedback)
+    verdict = _VERDICT.search(principle.lower()) and not is_negated(principle)
+    if (describes(principle) and not _SHOULD.search(principle)) or said_again or verdict:
+        missing.append("the form of an order")
+    return missing
+
+
+def _lost_direction(feedback: str, principle: str, kind: Kind) -> list[str]:
+    """Whether a "not" went missing, or an absence that was criticised became what is asked for."""
+    lower = feedback.lower().replace("’", "'")
+    if kind == "critique" and _repeats_fault(lower, principle):
+        return ["that this was criticised (the order asks for it again)"]
+    if kind == "critique" and _takes_wrong_side(lower, principle):
+        return ["which of the two is wanted"]
+    if kind == "kudos" and (subject := _praised(lower)) and not stems_in(subject) <= stems_in(principle):
+        return [f"“{subject}”"]
+    return _lost_more_or_less(feedback, principle) or _lost_not(lower, principle, kind)
+
+
+def _lost_more_or_less(feedback: str, principle: str) -> list[str]:
+    was, now = set(words_of(feedback)), set(words_of(principle))
+    for word, opposite in (("less", "more"), ("fewer", "more"), ("more", "less"), ("more", "fewer")):
+        if word in was and opposite in now - was:
+            return [f"the “{word}”"]
+    for word in ("less", "fewer"):
+        if word in was and "more" in now and not now & {"less", "fewer"}:
+            return [f"the “{word}”"]
+    return []
+
+
+def _lost_not(feedback: str, principle: str, kind: Kind) -> list[str]:
+    refuses = _REFUSES.match(principle.lower().replace("’", "'"))
+    absence = _ABSENCE.search(feedback)
+    english = language_of(feedback) in ("en", None)
+    if kind == "critique" and (not is_wish(feedback) if english else absence):
+        wrong = absence and refuses and not re.search(r"\bno\b.*\bno\b|without", feedback)
+        return ["what was missing (the order forbids it)"] if wrong else []
+    if kind == "kudos" and not is_negated(feedback):
+        return ["what was praised (the order forbids it)"] if refuses else []
+    if is_negated(feedback) and not is_negated(principle) and not SOFT_NOT.search(principle.lower()):
+        return ["the “not”"]
+    return []
+
+
+def _praised(feedback: str) -> str:
+    """The thing that praise is about, where it begins with it: "The table makes it easy to compare"."""
+    subject = _SUBJECT.match(feedback)
+    return subject[1] if subject and subject[1] not in _GENERIC else ""
+
+
+def _repeats_fault(feedback: str, principle: str) -> bool:
+    """Whether a principle orders the very thing that a clause of the feedback describes as done wrong."""
+    orders = [words_of(part) for part in re.split(r"[.;,]|\band\b", principle.lower()) if words_of(part)]
+    for clause in re.split(r"[.;,]|\bbut\b|\band\b", feedback):
+        described = _DESCRIBED.match(clause.strip())
+        if not described or _FALLS_SHORT.search(clause):
+            continue
+        done = {word[:4] for word in words_of(described[1])}
+        for order in orders:
+            bare = [word for word in order if word not in LANGUAGES["en"].stopwords - {"use", "write", "make", "give"}]
+            if len(bare) > 1 and not is_negated(" ".join(order)) and {word[:4] for word in bare} <= done:
+                return True
+    return False
+
+
+def _takes_wrong_side(feedback: str, principle: str) -> bool:
+    """Whether, of "A, but we want B", a principle asks for A or forbids B."""
+    sides = _WANTED_FIRST.match(feedback.strip()) or _WANTED_LAST.match(feedback.strip())
+    if not sides:
+        return False
+    was, wanted = _last_word(sides["was"]), _last_word(sides["wanted"])
+    if not was or not wanted or was == wanted:
+        return False
+    asked, *forbidden = _TURNS.split(principle.lower(), maxsplit=1)
+    if _REFUSES.match(principle.lower()):
+        asked, forbidden = "", [principle]
+    return was in stems_in(asked) or any(wanted in stems_in(part) for part in forbidden)
+
+
+def _last_word(clause: str) -> str:
+    for word in reversed(words_of(clause)):
+        stems = stems_in(word)
+        if stems:
+            return stems.pop()
+    return ""
+
+
+def _lost_limits(feedback: str, principle: str) -> list[str]:
+    """Whether a number changed sides: at least became at most, or the other way round."""
+    was, now = _limits(feedback), _limits(principle)
+    return [
+        f"that {number} is a{'n upper' if side == 'high' else ' lower'} limit"
+        for number, side in sorted(was.items())
+        if now.get(number, side) != side
+    ]
+
+
+def _limits(text: str) -> dict[str, str]:
+    limits: dict[str, str] = {}
+    for match in _BOUND.finditer(text):
+        for number in numbers_in(match["n"]):
+            limits[number] = "low" if match["low"] else "high"
+    return limits
+
+
+def _lost_strength(feedback: str, principle: str) -> list[str]:
+    """Whether "only", a condition or an "if possible" went missing, or was put in where the wish was firm."""
+    was, now = set(words_of(feedback)), set(words_of(principle))
+    hedges = LANGUAGES["en"].hedges
+    missing: list[str] = []
+    if (
+        "only" in was
+        and not _limits(principle)
+        and not now & {"only", "just", "exclusively", "solely", "limit", "nothing", "never", "not", "no"}
+    ):
+        missing.append("the “only”")
+    if was & {"unless", "except", "until"} and not now & {"unless", "except", "until", "if", "only", "but", "without"}:
+        missing.append("the exception")
+    if was & {"if", "when", "whenever"} and not now & {
+        "if",
+        "when",
+        "whenever",
+        "for",
+        "case",
+        "unless",
+        "only",
+        "where",
+    }:
+        missing.append("the condition")
+    if was & hedges and not now & (hedges | {"try", "should", "rather", "over", "can", "could"}):
+        missing.append("that it is a preference")
+    if was & {"must", "always", "never"} and now & hedges - was:
+        missing.append("how firm it is")
+    return missing
+
+
+def _covers(feedback: str, principle: str) -> bool:
+    """Whether a principle shares words with what it was made of; turned-around English may share few."""
+    told = stems_in(principle)
+    whole = stems_in(feedback)
+    if language_of(feedback) not in ("en", None) or has_cjk(feedback):
+        return not whole or len(whole & told) >= max(1, round(len(whole) * 0.3))
+    parts = sentences_of(feedback)
+    if len(parts) > 1 and any(len(stems_in(p)) >= 2 and not stems_in(p) & told for p in parts):
+        return False
+    return len(whole) < 4 or bool(whole & told)
+
+
+def claims_absence(text: str) -> bool:
+    """Return whether a sentence says that something is missing.
+
+    Example:
+        >>> claims_absence("It does not name its sources."), claims_absence("It is too long.")
+        (True, False)
+    """
+    return bool(_ABSENCE.search(text.lower().replace("’", "'")))
