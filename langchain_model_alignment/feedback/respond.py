@@ -23,8 +23,8 @@ async def respond(
     """Return one answer as text.
 
     Args:
-        target: A model behind its gate, or any Runnable that takes a list of messages: a RAG chain, an agent. One whose
-            input has a `messages` key, as LangGraph agents have, gets the messages under it.
+        target: A model behind its gate, or any Runnable that takes a list of messages: a RAG chain, an agent. A
+            LangGraph graph whose state has `messages`, as agents have, gets them under that key.
         messages: The filled prompt.
         sample: Which of several candidates this is, so that they are asked for separately; one answer, when absent.
         config: Callbacks, tags and metadata for the call.
@@ -70,8 +70,5 @@ def text_of(result: Any) -> str:
 
 
 def _takes_messages(target: Runnable[Any, Any]) -> bool:
-    try:
-        schema = target.get_input_jsonschema()
-    except Exception:  # noqa: BLE001 (a Runnable whose schema cannot be made still runs on messages)
-        return False
-    return "messages" in schema.get("properties", {})
+    # A compiled LangGraph graph names its state's keys as channels.
+    return "messages" in getattr(target, "channels", ())
