@@ -8,39 +8,22 @@ model that repairs it.
 import re
 from typing import Literal
 
+from langchain_model_alignment.amounts import limits_in, numbers_in, plain_limits
+from langchain_model_alignment.directions import clauses_of, sides_in
 from langchain_model_alignment.languages import LANGUAGES, has_cjk, language_of, words_of
-from langchain_model_alignment.wording import (
-    SOFT_NOT,
-    describes,
-    is_negated,
-    is_wish,
-    names_in,
-    near_duplicate,
-    numbers_in,
-    sentences_of,
-    stems_in,
-)
+from langchain_model_alignment.orders import asks_outright, describes, is_negated, is_wish
+from langchain_model_alignment.wording import SOFT_NOT, alike, names_in, sentences_of, stems_in
 
 Kind = Literal["critique", "kudos", "rewrite"]
 
-_LOWER = "|".join(
-    (
-        r"at least|no less than|not less than|no fewer than|minimum(?: of)?|more than|over|above",
-        r"mindestens|über|al menos|más de|au moins|plus de|至少|不少于|超过",
-    )
-)
-_UPPER = "|".join(
-    (
-        r"at most|no more than|not more than|maximum(?: of)?|max\.?|less than|fewer than|under|below|up to|within",
-        r"höchstens|maximal|unter|weniger als|como máximo|menos de|au plus|moins de|最多|不超过|少于|以内",
-    )
-)
-_BOUND = re.compile(
-    rf"(?:(?P<low>{_LOWER})|(?P<high>{_UPPER}))\W*(?:\w+\W+)?(?P<n>\d+(?:[.,:]\d+)*|[^\W\d]+)", re.IGNORECASE
-)
 _ABSENCE = re.compile(
     r"\b(?:fehlt|fehlen|falta|faltan|manque|manquent|no mention|missing|lacks?|lacking|forgot|forgets|omits?|left out|leaves out|not enough|"
-    r"(?:doesn't|does not|didn't|did not|isn't|is not|aren't|wasn't|has no|have no|there is no|there are no)\b)"
+    r"(?:doesn't|does not|didn't|did not|isn't|is not|aren't|wasn't|has no|have no|there is no|there are no|there's no|"
+    r"nothing|never|(?:can't|cannot|couldn't|don't|do not) (?:see|find|spot))\b)|没有?提|缺少?|没有"
+)
+# What the person, not the answer, does not have or do.
+_OTHERS = re.compile(
+    r"^(?:but |and |because |since )?(?:we|i|our|my|they|people|customers)\b(?!.*\b(?:see|find|spot|get)\b)"
 )
 _SHOULD = re.compile(r"\b(?:must|should|shall|may|can)\b", re.IGNORECASE)
 _GENERIC = {"answer", "response", "reply", "text", "result", "output", "fact", "part", "whole"}
@@ -48,6 +31,7 @@ _SUBJECT = re.compile(r"^(?:the|its|your)\s+([a-z]{4,})")
 _VERDICT = re.compile(r"\b(?:too|zu|trop|demasiado)\s+[a-zäöüß]{4,}|太")
 _REFUSES = re.compile(r"(?:do not|don't|never|avoid|no|without|nicht|kein\w*|nunca|evit\w+|ne)\b")
 _DESCRIBED = re.compile(r"^(?:it|you|this|that|the (?:answer|response|text|reply)|they)\s+(.*)")
+_FAULT = re.compile(r"^(?:but |and )?(?:you|it|this|that|the (?:answer|response|text|reply|list))\b")
 _FALLS_SHORT = re.compile(
     r"\b(?:only|just|barely|hardly|too (?:few|little|short)|not|never|no|should|must|forgot)\b|n't"
 )
@@ -60,11 +44,11 @@ _WANTED_FIRST = re.compile(
 )
 _TURNS = re.compile(r",?\s*(?:\bnot\b|\binstead of\b|\brather than\b|\bno\b)\s+")
 _TAKES_BACK = re.compile(
-    r"\b(?:no longer (?:need|want|have|necessary|required)|any ?more\b|"
-    r"(?:don't|do not|doesn't|does not) (?:need|have) to\b|"
+    r"\b(?:no longer (?:need|want|have|necessary|required)|(?:don't|do not|doesn't|does not) (?:need|have) to\b|"
+    r"(?:don't|do not|doesn't|does not) (?:need|want) .{1,60}\bany ?more\b|(?:don't|do not) need (?:the|that|any)\b|"
     r"(?:is|are)(?:n't| not) (?:needed|necessary|required)|needn't|forget (?:about )?(?:the|that|my)|"
     r"(?:drop|remove|delete|cancel|undo) (?:the|that|my) (?:rule|principle|requirement|instruction|limit)|"
-    r"not necessary|nicht mehr nötig|ya no (?:hace|es|hay)|不再需要|不需要)\b"
+    r"not necessary|nicht mehr nötig|ya no (?:hace|es|hay))\b|不再需要|不需要"
 )
 
 
@@ -87,7 +71,7 @@ def lost(feedback: str, principle: str, kind: Kind) -> list[str]:
         >>> lost("Never mention Zalando", "Never mention Zalando.", "critique")
         []
     """
-    missing = [f"the number {n}" for n in sorted(numbers_in(feedback) - numbers_in(principle))]
+    missing = [f"the number {n}" for n in sorted(_numbers_wanted(feedback, kind) - numbers_in(principle))]
     plain = principle.casefold()
     missing += [f"“{name}”" for name in sorted(names_in(feedback)) if name.casefold() not in plain]
     spoken, written = language_of(feedback), language_of(principle)
@@ -99,11 +83,20 @@ def lost(feedback: str, principle: str, kind: Kind) -> list[str]:
         missing += _lost_limits(feedback, principle) + _lost_strength(feedback, principle)
     if not _covers(feedback, principle):
         missing.append("what it is about")
-    said_again = near_duplicate(principle, feedback) and not is_wish(feedback)
+    said_again = kind == "critique" and alike(principle, feedback) >= 0.8 and not is_wish(feedback)
     verdict = _VERDICT.search(principle.lower()) and not is_negated(principle)
     if (describes(principle) and not _SHOULD.search(principle)) or said_again or verdict:
         missing.append("the form of an order")
     return missing
+
+
+def _numbers_wanted(feedback: str, kind: Kind) -> set[str]:
+    """The numbers a principle must hold: all, but for those of a fault ("you gave 5") beside the one that is wanted."""
+    clauses = clauses_of(feedback) if kind == "critique" else []
+    wanted = [c for c in clauses if not _FAULT.match(c) or asks_outright(c)]
+    if len(wanted) == len(clauses) or not numbers_in(" ; ".join(wanted)):
+        return numbers_in(feedback)
+    return numbers_in(" ; ".join(wanted))
 
 
 def _lost_direction(feedback: str, principle: str, kind: Kind) -> list[str]:
@@ -130,17 +123,32 @@ def _lost_more_or_less(feedback: str, principle: str) -> list[str]:
 
 
 def _lost_not(feedback: str, principle: str, kind: Kind) -> list[str]:
-    refuses = _REFUSES.match(principle.lower().replace("’", "'"))
-    absence = _ABSENCE.search(feedback)
-    english = language_of(feedback) in ("en", None)
-    if kind == "critique" and (not is_wish(feedback) if english else absence):
-        wrong = absence and refuses and not re.search(r"\bno\b.*\bno\b|without", feedback)
-        return ["what was missing (the order forbids it)"] if wrong else []
-    if kind == "kudos" and not is_negated(feedback):
-        return ["what was praised (the order forbids it)"] if refuses else []
-    if is_negated(feedback) and not is_negated(principle) and not SOFT_NOT.search(principle.lower()):
-        return ["the “not”"]
+    """Whether a "not" went missing or came in: as a whole, or before one of the words that both have."""
+    plain = plain_limits(principle)
+    softened = is_negated(plain) or bool(SOFT_NOT.search(plain))
+    said = sides_in(principle)
+    for clause in clauses_of(plain_limits(feedback)):
+        asked = kind == "kudos" or _asks(clause)
+        absent = not asked and bool(_ABSENCE.search(clause)) and not _OTHERS.match(clause)
+        if asked and is_negated(clause) and not softened:
+            return ["the “not”"]
+        if not asked and not absent:
+            continue
+        if absent and _REFUSES.match(plain) and language_of(feedback) not in ("en", None):
+            return ["what was missing (the order forbids it)"]
+        wanted = {root: {"for"} if absent else sides for root, sides in sides_in(clause).items()}
+        shared = [root for root in wanted if root in said and "open" not in wanted[root] | said[root]]
+        turned = [root for root in shared if not wanted[root] & said[root]]
+        if turned and len(turned) * 2 >= len(shared):
+            if absent:
+                return ["what was missing (the order forbids it)"]
+            return ["the “not”" if wanted[turned[0]] == {"against"} else "what is asked for (the order forbids it)"]
     return []
+
+
+def _asks(clause: str) -> bool:
+    """Whether a clause of a critique asks: outright, or by an order; "you didn't say please" describes."""
+    return asks_outright(clause) or (is_wish(clause) and not describes(clause))
 
 
 def _praised(feedback: str) -> str:
@@ -188,20 +196,12 @@ def _last_word(clause: str) -> str:
 
 def _lost_limits(feedback: str, principle: str) -> list[str]:
     """Whether a number changed sides: at least became at most, or the other way round."""
-    was, now = _limits(feedback), _limits(principle)
+    now = limits_in(principle)
     return [
         f"that {number} is a{'n upper' if side == 'high' else ' lower'} limit"
-        for number, side in sorted(was.items())
+        for number, side in sorted(limits_in(feedback).items())
         if now.get(number, side) != side
     ]
-
-
-def _limits(text: str) -> dict[str, str]:
-    limits: dict[str, str] = {}
-    for match in _BOUND.finditer(text):
-        for number in numbers_in(match["n"]):
-            limits[number] = "low" if match["low"] else "high"
-    return limits
 
 
 def _lost_strength(feedback: str, principle: str) -> list[str]:
@@ -211,7 +211,7 @@ def _lost_strength(feedback: str, principle: str) -> list[str]:
     missing: list[str] = []
     if (
         "only" in was
-        and not _limits(principle)
+        and not limits_in(principle)
         and not now & {"only", "just", "exclusively", "solely", "limit", "nothing", "never", "not", "no"}
     ):
         missing.append("the “only”")
@@ -240,7 +240,8 @@ def _covers(feedback: str, principle: str) -> bool:
     told = stems_in(principle)
     whole = stems_in(feedback)
     if language_of(feedback) not in ("en", None) or has_cjk(feedback):
-        return not whole or len(whole & told) >= max(1, round(len(whole) * 0.3))
+        # A fault is turned around in other words: "zu lang" becomes "kürzer".
+        return not whole or not is_wish(feedback) or len(whole & told) >= max(1, round(len(whole) * 0.3))
     parts = sentences_of(feedback)
     if len(parts) > 1 and any(len(stems_in(p)) >= 2 and not stems_in(p) & told for p in parts):
         return False

@@ -40,7 +40,9 @@ adds = st.builds(
 def edits_for(constitution: Constitution) -> st.SearchStrategy:
     """Edits that the constitution accepts."""
     count = len(constitution)
-    placed = st.tuples(adds, st.none() | st.integers(0, count)).map(lambda pair: pair[0].model_copy(update={"at": pair[1]}))
+    placed = st.tuples(adds, st.none() | st.integers(0, count)).map(
+        lambda pair: pair[0].model_copy(update={"at": pair[1]})
+    )
     if not count:
         return placed
     ids = st.sampled_from([p.id for p in constitution.principles])
@@ -63,7 +65,7 @@ def constitutions(draw: st.DrawFn) -> Constitution:
     return constitution
 
 
-# -- the history as a machine -----------------------------------------------------------------------------------
+# -- the history as a machine ----------------------------------------------------------------------------------
 
 
 class HistoryMachine(RuleBasedStateMachine):
@@ -172,7 +174,7 @@ HistoryMachine.TestCase.settings = settings(deadline=None, max_examples=40, stat
 TestHistoryMachine = HistoryMachine.TestCase
 
 
-# -- apply ------------------------------------------------------------------------------------------------------
+# -- apply -----------------------------------------------------------------------------------------------------
 
 
 @FEW
@@ -364,7 +366,7 @@ def test_a_constitution_cannot_be_changed_in_place():
         constitution.principles[0].text = "two"  # type: ignore[misc]
 
 
-# -- constitutions that were written by hand or damaged ----------------------------------------------------------
+# -- constitutions that were written by hand or damaged --------------------------------------------------------
 
 
 def test_two_principles_with_one_id_are_refused():
@@ -394,7 +396,7 @@ def test_a_digest_takes_any_text():
     assert digest(["\ud800"]) != digest(["\ud801"])
 
 
-# -- the history ------------------------------------------------------------------------------------------------
+# -- the history -----------------------------------------------------------------------------------------------
 
 
 def two_branches() -> History:
@@ -535,7 +537,7 @@ def test_a_history_whose_edits_cannot_be_made_is_refused_when_it_is_read(damage)
         History.model_validate(value)
 
 
-# -- the document -----------------------------------------------------------------------------------------------
+# -- the document ----------------------------------------------------------------------------------------------
 
 
 def woven_document() -> Document:

@@ -52,7 +52,7 @@ def texts_after(value: PrincipleRequest, proposal: Any) -> list[str]:
     return [p.sentence() for p in value.constitution.apply_all(proposal.edits).enabled()]
 
 
-# -- one call -----------------------------------------------------------------------------------------------------------
+# -- one call --------------------------------------------------------------------------------------------------
 
 
 def test_one_call_makes_a_principle_from_a_critique():
@@ -229,7 +229,7 @@ def test_braces_anywhere_in_a_request_are_text():
         assert shown in model.last.text
 
 
-# -- short steps ------------------------------------------------------------------------------------------------------
+# -- short steps -----------------------------------------------------------------------------------------------
 
 
 def test_short_steps_restate_the_feedback():
@@ -369,7 +369,7 @@ def test_a_principle_that_misses_what_a_rewrite_changed_is_sent_back(principle: 
     assert model.calls == 2
 
 
-# -- the person's own words ---------------------------------------------------------------------------------------------
+# -- the person's own words ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -415,7 +415,9 @@ def test_what_is_no_wish_is_framed(kind: str, text: str):
     ],
 )
 @pytest.mark.parametrize("strategy", ["one_call", "short_steps"])
-@pytest.mark.parametrize("answer", ["", "Be good.", "{", decision("Be good."), decision(action="delete", id="p1"), "yes"])
+@pytest.mark.parametrize(
+    "answer", ["", "Be good.", "{", decision("Be good."), decision(action="delete", id="p1"), "yes"]
+)
 def test_whatever_the_model_says_the_wish_is_kept(text: str, strategy: Any, answer: str):
     chain = create_principle_chain(ScriptedChatModel(answer), strategy=strategy)
     value = request(text, principles=("Be exact.",))

@@ -104,7 +104,20 @@ def test_a_missing_file_is_named(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "not json", "[]", "null", "3", '"text"', "{}", '{"kind": "rulebook"}', "[" * 100_000, "\x00", '{"a": NaN}'],
+    [
+        "",
+        "{",
+        "not json",
+        "[]",
+        "null",
+        "3",
+        '"text"',
+        "{}",
+        '{"kind": "rulebook"}',
+        "[" * 100_000,
+        "\x00",
+        '{"a": NaN}',
+    ],
 )
 def test_what_is_foreign_is_refused(text: str, tmp_path: Path):
     path = tmp_path / "foreign.json"
@@ -234,7 +247,7 @@ def test_dates_and_messages_among_the_inputs_are_kept_in_json():
     assert [m.text for m in template.fill({"history": inputs["history"]})] == ["Go.", "hi {x}", "hello"]
 
 
-# -- the value ------------------------------------------------------------------------------------------------------------
+# -- the value -------------------------------------------------------------------------------------------------
 
 
 def test_what_is_sent_lists_the_principles_below():

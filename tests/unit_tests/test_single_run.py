@@ -45,7 +45,7 @@ def texts(run: AlignableSingleRun) -> list[str]:
     return [p.text for p in run.data.principles]
 
 
-# -- sending ----------------------------------------------------------------------------------------------------------
+# -- sending ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("inputs", ["scissors", {"item": "scissors"}])
@@ -103,7 +103,7 @@ def test_one_model_answers_and_aligns_when_no_other_is_given():
     assert [p.text for p in run.critique_response("be creative")] == ["Be creative."]
 
 
-# -- candidates --------------------------------------------------------------------------------------------------------
+# -- candidates ------------------------------------------------------------------------------------------------
 
 
 def test_several_candidates_are_asked_for_at_once():
@@ -164,7 +164,7 @@ def test_an_answer_that_is_not_committed_is_not_kept_until_feedback_is_about_it(
     assert run.data.exchanges[0].response == "An answer."
 
 
-# -- failed calls -------------------------------------------------------------------------------------------------------
+# -- failed calls ----------------------------------------------------------------------------------------------
 
 
 def test_after_a_first_call_that_failed_there_is_no_half_made_exchange():
@@ -209,15 +209,15 @@ def test_a_failed_alignment_call_changes_nothing():
         assert run.data == before
 
 
-# -- feedback ----------------------------------------------------------------------------------------------------------
+# -- feedback --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["critique_response", "kudos_response", "rewrite_response"])
 def test_each_kind_of_feedback_takes_one_call_and_returns_all_principles(method: str):
-    run, _, aligner = make("Tie it up.", [added("Tie short knots.")])
+    run, _, aligner = make("It is dear.", [added("Name the price in euros.")])
     run.send_input("a rope")
-    principles = getattr(run, method)("Tie short knots!")
-    assert [p.text for p in principles] == ["Tie short knots."]
+    principles = getattr(run, method)("Name the price in euros!")
+    assert [p.text for p in principles] == ["Name the price in euros."]
     assert aligner.calls == 1
 
 
@@ -280,7 +280,7 @@ def test_the_strategy_can_be_set():
     assert "JSON" not in aligner.requests[0].text
 
 
-# -- updating ----------------------------------------------------------------------------------------------------------
+# -- updating --------------------------------------------------------------------------------------------------
 
 
 def aligned_run(*alignment: Any) -> tuple[AlignableSingleRun, ScriptedChatModel, ScriptedChatModel]:
@@ -334,7 +334,9 @@ def test_a_list_takes_no_call():
 
 def test_a_new_principle_after_an_update_is_listed_below_and_the_next_update_says_all():
     both = "Give three uses for {item}. Be brief. Be kind."
-    run, _, aligner = aligned_run(rewritten("Give three uses for {item}. Be brief."), added("Be kind."), rewritten(both))
+    run, _, aligner = aligned_run(
+        rewritten("Give three uses for {item}. Be brief."), added("Be kind."), rewritten(both)
+    )
     run.update_model_description_from_principles()
     run.critique_response("be kind")
     assert run.get_model_description_with_principles().endswith("Follow these principles:\n- Be kind.")
@@ -382,7 +384,7 @@ def test_a_direct_update_needs_no_response():
     assert run.update_model_description_from_feedback("make them short") == "Give three short uses for {item}."
 
 
-# -- by hand, undo, save ---------------------------------------------------------------------------------------------------
+# -- by hand, undo, save ---------------------------------------------------------------------------------------
 
 
 def test_principles_are_edited_deleted_and_switched_by_hand():
@@ -397,7 +399,7 @@ def test_principles_are_edited_deleted_and_switched_by_hand():
 def test_an_unknown_principle_is_named_with_the_known_ones(method: str):
     run, _, _ = aligned_run()
     args = ("p9", "text") if method == "edit_principle" else ("p9",)
-    with pytest.raises(EditError, match="p9.*p1"):
+    with pytest.raises(EditError, match=r"p9.*p1"):
         getattr(run, method)(*args)
 
 
@@ -455,9 +457,11 @@ def test_no_secret_gets_into_the_json_or_the_logs(caplog: pytest.LogCaptureFixtu
         run.critique_response("be brief")
         with pytest.raises(AuthenticationError) as caught:
             run.send_input("y")
-    assert "secret" not in run.data.to_json()
-    assert "secret" not in str(caught.value)
-    assert "secret" not in "".join(r.getMessage() for r in caplog.records if r.name.startswith("langchain_model"))
+    assert "sk-very-secret" not in run.data.to_json()
+    assert "sk-very-secret" not in str(caught.value)
+    assert "sk-very-secret" not in "".join(
+        r.getMessage() for r in caplog.records if r.name.startswith("langchain_model")
+    )
 
 
 def test_a_pair_from_elsewhere_can_be_criticised():
@@ -473,7 +477,7 @@ def test_a_pair_that_does_not_fit_the_prompt_is_refused():
         run.set_input_output_pair({"thing": "x"}, "y")
 
 
-# -- conversations --------------------------------------------------------------------------------------------------------
+# -- conversations ---------------------------------------------------------------------------------------------
 
 
 def conversation() -> ChatPromptTemplate:

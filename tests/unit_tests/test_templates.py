@@ -29,7 +29,18 @@ pieces = st.sampled_from(
     [
         *"{}\n \"'`\\%$",
         *("{{", "}}", "{}", "{0}", "{1a}", "{a b}", "{a.b}", "{x!r}", "{x:>10}", "{%", "%}", "{#", "²", "½", "{²}"),
-        *("item", "{item}", "{name_2}", "{größe}", "{名前}", '{"a": {"b": 1}}', "{{item}}", "${item}", "\x00", "\u2028"),
+        *(
+            "item",
+            "{item}",
+            "{name_2}",
+            "{größe}",
+            "{名前}",
+            '{"a": {"b": 1}}',
+            "{{item}}",
+            "${item}",
+            "\x00",
+            "\u2028",
+        ),
     ]
 )
 texts = st.lists(pieces | st.text(max_size=4), max_size=12).map("".join)
@@ -64,7 +75,7 @@ def filled(draw: st.DataObject, template: Template) -> dict[str, str]:
     return {name: draw.draw(values) for name in template.variables}
 
 
-# -- literal text -----------------------------------------------------------------------------------------------
+# -- literal text ----------------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=150)
@@ -89,7 +100,9 @@ def test_only_identifiers_are_variables(text: str):
     assert all(name.isidentifier() for name in variables_in(text))
 
 
-@pytest.mark.parametrize("text", ["{²}", "{½}", "{x²}", "{1a}", "{}", "{0}", "{a b}", "{a.b}", "{a[0]}", "{a!r}", "{a:>9}"])
+@pytest.mark.parametrize(
+    "text", ["{²}", "{½}", "{x²}", "{1a}", "{}", "{0}", "{a b}", "{a.b}", "{a[0]}", "{a!r}", "{a:>9}"]
+)
 def test_braces_around_what_is_no_identifier_are_text(text: str):
     assert variables_in(text) == ()
     assert Template.of(text).fill()[0].content == text
@@ -118,7 +131,7 @@ def test_a_hundred_kilobytes_go_through_langchain_and_back():
     assert template.to_prompt().format_messages(item="{x}") == template.fill({"item": "{x}"})
 
 
-# -- values -----------------------------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------------------------
 
 
 @FEW
@@ -166,14 +179,16 @@ def test_json_round_trip(template: Template):
     assert Template.model_validate_json(template.model_dump_json()) == template
 
 
-@pytest.mark.parametrize(("value", "shown"), [(3, "3"), (None, "None"), (["a"], "['a']"), ({"k": "{v}"}, "{'k': '{v}'}")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(3, "3"), (None, "None"), (["a"], "['a']"), ({"k": "{v}"}, "{'k': '{v}'}")]
+)
 def test_a_value_that_is_not_text_is_shown_as_langchain_shows_it(value, shown: str):
     template = Template.of("{item}")
     assert template.fill({"item": value})[0].content == shown
     assert template.to_prompt().format_messages(item=value) == template.fill({"item": value})
 
 
-# -- inputs that do not fit ---------------------------------------------------------------------------------------
+# -- inputs that do not fit ------------------------------------------------------------------------------------
 
 
 def test_a_plain_string_is_the_value_of_the_only_variable():
@@ -212,7 +227,7 @@ def test_the_name_of_the_listed_principles_is_no_input():
         template.fill({"item": "x", "principles": "Ignore everything."})
 
 
-# -- messages, placeholders, partials, examples --------------------------------------------------------------------
+# -- messages, placeholders, partials, examples ----------------------------------------------------------------
 
 
 def full_prompt() -> ChatPromptTemplate:
@@ -307,12 +322,14 @@ def test_a_name_both_as_variable_and_in_double_braces_is_refused():
 
 @pytest.mark.parametrize("text", ["{x:>10}", "{x!r}", "{my-var}", "{my var}"])
 def test_a_langchain_variable_that_we_cannot_keep_is_refused_and_not_lost(text: str):
-    with pytest.raises(PromptError, match="x|my"):
+    with pytest.raises(PromptError, match=r"x|my"):
         Template.from_prompt(ChatPromptTemplate([("human", text)]))
 
 
 def test_an_image_in_a_prompt_is_refused_in_one_sentence():
-    prompt = ChatPromptTemplate([("human", [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": "{picture}"}])])
+    prompt = ChatPromptTemplate(
+        [("human", [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": "{picture}"}])]
+    )
     with pytest.raises(PromptError, match="cannot be aligned"):
         Template.from_prompt(prompt)
 
@@ -323,11 +340,13 @@ def test_mustache_is_refused_in_one_sentence():
 
 
 def test_the_text_of_a_conversation_names_the_roles():
-    template = Template.from_prompt(ChatPromptTemplate([("system", "Be kind."), MessagesPlaceholder("h"), ("human", "{q}")]))
+    template = Template.from_prompt(
+        ChatPromptTemplate([("system", "Be kind."), MessagesPlaceholder("h"), ("human", "{q}")])
+    )
     assert template.text == "[system] Be kind.\n\n[placeholder] {h}\n\n[human] {q}"
 
 
-# -- lists of sentences ---------------------------------------------------------------------------------------------
+# -- lists of sentences ----------------------------------------------------------------------------------------
 
 
 @FEW
@@ -356,7 +375,9 @@ def test_a_second_list_with_another_heading_stands_below_the_first():
 
 
 def test_a_list_under_the_first_of_two_headings_stays_under_it():
-    template = Template.of("Go.").with_list(["one"], "Asked:").with_list(["two"], "Follow:").with_list(["three"], "Asked:")
+    template = (
+        Template.of("Go.").with_list(["one"], "Asked:").with_list(["two"], "Follow:").with_list(["three"], "Asked:")
+    )
     assert template.fill()[0].content == "Go.\n\nAsked:\n- one\n- three\n\nFollow:\n- two"
 
 
@@ -412,7 +433,7 @@ def test_an_empty_message_takes_the_list_alone():
     assert template.with_list(["one"], "F:").fill("?")[0].content == "F:\n- one"
 
 
-# -- checks of a rewrite ---------------------------------------------------------------------------------------------
+# -- checks of a rewrite ---------------------------------------------------------------------------------------
 
 
 @FEW

@@ -50,7 +50,7 @@ def sent(update: PromptUpdate, principles: list[str], template: Template) -> str
     return document.description.text
 
 
-# -- principles into the prompt -------------------------------------------------------------------------------------------
+# -- principles into the prompt --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -104,7 +104,9 @@ def test_a_principle_that_the_rewrite_forgot_is_listed_below_it(strategy: Any):
     principles = ["Use at most 40 words.", "Never name people."]
     update, _ = weave(Template.of("Sum up {text}."), principles, new, strategy=strategy)
     assert update.listed == ("Never name people.",)
-    assert sent(update, principles, Template.of("Sum up {text}.")).endswith("Follow these principles:\n- Never name people.")
+    assert sent(update, principles, Template.of("Sum up {text}.")).endswith(
+        "Follow these principles:\n- Never name people."
+    )
 
 
 def test_a_principle_that_the_rewrite_turned_around_is_listed_below_it():
@@ -220,7 +222,7 @@ def test_a_conversation_whose_rewrite_is_refused_lists_below_the_system_message(
     assert update.edit.template.fill("Why?")[0].text == "You help Ada.\n\nFollow these principles:\n- Be brief."
 
 
-# -- feedback into the prompt -------------------------------------------------------------------------------------------
+# -- feedback into the prompt ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -273,7 +275,7 @@ def test_braces_in_direct_feedback_are_text():
     assert update.edit.template.fill("T")[0].text.endswith("- say {who} and {{x}}")
 
 
-# -- reading an answer ----------------------------------------------------------------------------------------------------
+# -- reading an answer -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from langchain_model_alignment.wording import (
     sentences_of,
 )
 
-# -- numbers and names ------------------------------------------------------------------------------------------------
+# -- numbers and names -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_names_quotes_addresses_and_variables_are_found(text: str, names: set[st
     assert names_in(text) == names
 
 
-# -- what a principle lost ----------------------------------------------------------------------------------------------
+# -- what a principle lost -------------------------------------------------------------------------------------
 
 LOSSES = [
     # numbers, names, quoted words
@@ -154,6 +154,8 @@ KEPT = [
     ("only vegetarian dishes please", "Suggest vegetarian dishes only."),
     ("only vegetarian dishes please", "Do not suggest dishes with meat."),
     ("Use British English", "Write in British English."),
+    ("cook with garlic", "Cook with garlic."),
+    ("tie short knots", "Tie short knots."),
     # a "not" said otherwise
     ("I do not want to use any alcohol", "Do not use any alcohol."),
     ("I do not want to use any alcohol", "Leave out alcohol."),
@@ -235,7 +237,7 @@ def test_the_persons_own_wish_has_lost_nothing(feedback: str):
     assert lost(feedback, feedback, "critique") == []
 
 
-# -- wishes and descriptions ----------------------------------------------------------------------------------------------
+# -- wishes and descriptions -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -345,7 +347,7 @@ def test_a_wish_taken_back_is_told_from_a_new_one(text: str, back: bool):
     assert takes_back(text) is back
 
 
-# -- duplicates, and whether a text says a principle ------------------------------------------------------------------------
+# -- duplicates, and whether a text says a principle -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -456,7 +458,9 @@ def test_eight_words_in_a_row_are_a_quotation():
     assert not quotes("Say that scissors cut paper.", answer)
 
 
-@pytest.mark.parametrize("text", ["a" * 20_000, "a.b" * 7_000, "A-" * 10_000, "1," * 10_000, "“" * 20_000, "a! " * 10_000])
+@pytest.mark.parametrize(
+    "text", ["a" * 20_000, "a.b" * 7_000, "A-" * 10_000, "1," * 10_000, "“" * 20_000, "a! " * 10_000]
+)
 def test_a_long_text_is_read_at_once(text: str):
     start = time.perf_counter()
     names_in(text)

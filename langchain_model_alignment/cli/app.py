@@ -1,0 +1,34 @@
+"""The commands of `langchain-align`."""
+
+from typing import Annotated
+
+import typer
+
+from langchain_model_alignment.cli import demo, feedback, models
+
+app = typer.Typer(
+    help="Make a prompt follow people's wishes: feedback becomes principles, principles become the prompt.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.run_demo)
+app.command("feedback")(feedback.run_feedback)
+app.add_typer(models.app, name="models")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("langchain-model-alignment"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Make a prompt follow people's wishes."""

@@ -1,0 +1,223 @@
+"""What the package exports, and that every sync form has an async twin that behaves the same."""
+
+import asyncio
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable
+
+import langchain_model_alignment
+from langchain_model_alignment.feedback.principles import create_principle_chain
+from langchain_model_alignment.feedback.single_run import AlignableSingleRun
+from langchain_model_alignment.feedback.suggestions import create_critique_chain, create_kudos_chain
+from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
+from langchain_model_alignment.templates import Template
+from tests.fakes import ScriptedChatModel
+
+PUBLIC = sorted(
+    [
+        "AlignableSingleRun",
+        "AlignedPrompt",
+        "AlignmentError",
+        "Budget",
+        "Caller",
+        "Constitution",
+        "Feedback",
+        "Gate",
+        "MemoryCache",
+        "Principle",
+        "Review",
+        "SQLiteCache",
+        "Template",
+        "Usage",
+        "create_critique_chain",
+        "create_direct_update_chain",
+        "create_feedback_graph",
+        "create_kudos_chain",
+        "create_principle_chain",
+        "create_prompt_update_chain",
+        "errors",
+        "local_chat_model",
+        "resolve_chat_model",
+        "single_run",
+    ]
+)
+
+# Every method that asks a model, and a call of it.
+MODEL_WORK: dict[str, tuple[Any, ...]] = {
+    "send_input": ("scissors",),
+    "generate_critiques": (),
+    "generate_kudos": (),
+    "critique_response": ("be brief",),
+    "kudos_response": ("be brief",),
+    "rewrite_response": ("Use brief words.",),
+    "update_model_description_from_principles": (),
+    "update_model_description_from_feedback": ("be brief",),
+}
+
+
+def test_the_exported_names_are_these():
+    assert sorted(langchain_model_alignment.__all__) == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_exported_name_is_there_and_explained(name: str):
+    value = getattr(langchain_model_alignment, name)
+    assert value.__doc__
+    assert name in dir(langchain_model_alignment)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="Labeller"):
+        _ = langchain_model_alignment.Labeller  # type: ignore[attr-defined]
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = ["pandas", "sklearn", "typer", "rich", "torch", "transformers", "openai", "xllamacpp", "langchain_openai"]
+    code = f"import sys, langchain_model_alignment; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# -- the single run --------------------------------------------------------------------------------------------
+
+
+def reply(messages: list[BaseMessage]) -> str:
+    """One model for everything, the same whenever it is asked the same."""
+    system = messages[0].text
+    if "list of principles" in system:
+        return json.dumps({"reason": "asked", "action": "add", "principle": "Be brief."})
+    if "rewrite instructions" in system or "change instructions" in system:
+        return json.dumps({"text": "Give three uses for {item}. Be brief."})
+    if "numbered list of three" in system:
+        return "1. Too dull.\n2. No sources.\n3. It is stiff."
+    return "Cut paper."
+
+
+def prepared(method: str) -> AlignableSingleRun:
+    run = AlignableSingleRun(ScriptedChatModel(reply))
+    run.set_model_description("Give three uses for {item}.")
+    if method != "send_input":
+        run.set_input_output_pair("scissors", "Cut paper.")
+    if method == "update_model_description_from_principles":
+        run.critique_response("be brief")
+    return run
+
+
+def state(run: AlignableSingleRun) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(run.data.to_json())
+    for revision in value["history"]["revisions"]:
+        revision["time"] = ""
+    return value
+
+
+def methods() -> list[str]:
+    return [name for name, _ in inspect.getmembers(AlignableSingleRun, inspect.isfunction) if not name.startswith("_")]
+
+
+def test_every_method_that_asks_a_model_has_an_async_twin():
+    coroutines = {n for n in methods() if inspect.iscoroutinefunction(getattr(AlignableSingleRun, n))}
+    assert coroutines == {f"a{name}" for name in MODEL_WORK}
+
+
+@pytest.mark.parametrize("name", sorted(MODEL_WORK))
+def test_an_async_twin_takes_the_same_parameters(name: str):
+    sync = inspect.signature(getattr(AlignableSingleRun, name))
+    twin = inspect.signature(getattr(AlignableSingleRun, f"a{name}"))
+    assert list(sync.parameters.values()) == list(twin.parameters.values())
+    assert sync.return_annotation == twin.return_annotation
+    assert "config" in sync.parameters
+
+
+@pytest.mark.parametrize("name", sorted(MODEL_WORK))
+def test_sync_and_async_give_the_same_and_leave_the_same(name: str):
+    sync, twin = prepared(name), prepared(name)
+    result = getattr(sync, name)(*MODEL_WORK[name])
+    assert asyncio.run(getattr(twin, f"a{name}")(*MODEL_WORK[name])) == result
+    assert state(twin) == state(sync)
+
+
+@pytest.mark.parametrize("name", sorted(MODEL_WORK))
+async def test_the_sync_form_works_inside_a_running_event_loop(name: str):
+    run, twin = prepared(name), prepared(name)
+    result = getattr(run, name)(*MODEL_WORK[name])
+    assert result == await getattr(twin, f"a{name}")(*MODEL_WORK[name])
+    assert state(run) == state(twin)
+
+
+@pytest.mark.parametrize("name", sorted(MODEL_WORK))
+def test_a_config_reaches_the_model(name: str):
+    from langchain_core.callbacks import BaseCallbackHandler
+
+    class Seen(BaseCallbackHandler):
+        tags: list[str]
+
+        def on_chat_model_start(self, *_: Any, tags: list[str] | None = None, **__: Any) -> None:
+            self.tags = tags or []
+
+    for prefix in ("", "a"):
+        seen = Seen()
+        result = getattr(prepared(name), prefix + name)(
+            *MODEL_WORK[name], config={"callbacks": [seen], "tags": ["mine"]}
+        )
+        if inspect.isawaitable(result):
+            asyncio.run(_awaited(result))
+        assert "mine" in seen.tags
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+# -- the chains ------------------------------------------------------------------------------------------------
+
+TEMPLATE = Template.of("Give three uses for {item}.")
+CHAINS: dict[str, tuple[Callable[..., Runnable[Any, Any]], list[dict[str, Any]]]] = {
+    "principle": (
+        create_principle_chain,
+        [{"feedback": {"kind": kind, "text": "be brief"}, "prompt": "x"} for kind in ("critique", "kudos")],
+    ),
+    "prompt_update": (
+        create_prompt_update_chain,
+        [{"template": TEMPLATE, "principles": [{"id": id, "text": "Be brief."}]} for id in ("p1", "p2")],
+    ),
+    "direct_update": (
+        create_direct_update_chain,
+        [{"template": TEMPLATE, "feedback": text} for text in ("be brief", "brief, please")],
+    ),
+    "critique": (create_critique_chain, [{"prompt": "x", "response": text} for text in ("Cut paper.", "Cut hair.")]),
+    "kudos": (create_kudos_chain, [{"prompt": "x", "response": text} for text in ("Cut paper.", "Cut hair.")]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CHAINS))
+def test_invoke_ainvoke_batch_and_abatch_agree(name: str):
+    create, values = CHAINS[name]
+    chain = create(ScriptedChatModel(reply))
+    wanted = [chain.invoke(value) for value in values]
+    assert chain.batch(values) == wanted
+    assert asyncio.run(chain.abatch(values)) == wanted
+    assert [asyncio.run(chain.ainvoke(value)) for value in values] == wanted
+
+
+@pytest.mark.parametrize("name", sorted(CHAINS))
+async def test_a_chain_works_inside_a_running_event_loop(name: str):
+    create, values = CHAINS[name]
+    chain = create(ScriptedChatModel(reply))
+    assert chain.invoke(values[0]) == await chain.ainvoke(values[0])
+    assert chain.batch(values) == await chain.abatch(values)
+
+
+@pytest.mark.parametrize("name", sorted(CHAINS))
+def test_a_chain_shows_real_schemas_and_a_name(name: str):
+    create, values = CHAINS[name]
+    chain = create(ScriptedChatModel(reply))
+    assert set(chain.get_input_jsonschema()["properties"]) >= set(values[0])
+    assert chain.get_output_jsonschema()
+    assert chain.get_name() == name
