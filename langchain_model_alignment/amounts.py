@@ -24,14 +24,15 @@ _BELOW = (
     r"moins de|少于"
 )
 _BOUND = re.compile(
-    rf"(?P<no>{_NOT}\s*(?:\w+\s+){{0,4}}?)?\b(?:(?P<low>{_LOW})|(?P<high>{_HIGH})|(?P<above>{_ABOVE})|(?P<below>{_BELOW}))"
-    rf"(?P<rest>(?:[^\w.;!?]*\w[\w.,:]*){{1,3}})".replace(r"\b(?:(?P<low>", r"(?:\b|(?<=[\u3400-\u9fff]))(?:(?P<low>")
+    rf"(?P<no>{_NOT}\s*(?:\w+\s+){{0,4}}?)?(?:\b|(?<=[\u3400-\u9fff]))(?:(?P<low>{_LOW})|(?P<high>{_HIGH})|(?P<above>{_ABOVE})|(?P<below>{_BELOW}))"
+    rf"(?=(?P<rest>(?:[^\w.;!?]*\w[\w.,:]*){{1,3}}))"
 )
 _AFTER = re.compile(
-    r"(?P<n>\w[\w.,:]*)(?:\s+[^\W\d_]+){0,2},?\s+(?:(?P<low>or more\b|minimum\b)|(?P<high>or less\b|or fewer\b|max\b|maximum\b|at most$))"
+    r"(?P<n>\w[\w.,:]*)(?:\s+[^\W\d_]+){0,2},?\s+"
+    r"(?:(?P<low>or more\b|minimum\b)|(?P<high>or less\b|or fewer\b|max\b|maximum\b|at most$))"
 )
 _AFTER_HAN = re.compile(r"(\d+|[一二两三四五六七八九十百]+)[^，。\d]{0,4}(以内|以上|以下)")
-_NO_LIMIT = re.compile(rf"{_NOT}\s*(?:\w+\s+){{0,4}}?(?:(?P<above>{_ABOVE})|(?P<below>{_BELOW}))(?=\W*\w)")
+_NO_LIMIT = re.compile(rf"(?:\bdo )?{_NOT}\s*(?:\w+\s+){{0,4}}?(?:(?P<above>{_ABOVE})|(?P<below>{_BELOW}))(?=\W*\w)")
 _DO_IT = re.compile(r"\b(?:don't|do not|never) (?:forget|fail|omit|skip|leave out|neglect)(?: to)?\b")
 
 
@@ -130,5 +131,4 @@ def plain_limits(text: str) -> str:
     """
     lower = _DO_IT.sub("always", text.lower().replace("’", "'"))
     lower = re.sub(r"\b(do|should|must|could|would|does|did|ca|wo)n't\b", r"\1 not", lower)
-    lower = re.sub(r"\bdo (?=not\b)", "", lower)
     return _NO_LIMIT.sub(lambda match: "at most" if match["above"] else "at least", lower)

@@ -36,7 +36,7 @@ LANGUAGES: dict[str, Language] = {
             "the a an and or but of to in on at for with from by as is are was were be been it its this that these those "
             "i you he she we they my your our their there here what which who so very too much more most some any all "
             "do does did don't has have had will would can could should must not no if then than also just me them us "
-            "please answer response reply text it's i'm you're about into every each use write make give"
+            "when whenever please answer response reply text it's i'm you're about into every each use write make give"
         ),
         numbers=_numbers(
             "two=2 three=3 four=4 five=5 six=6 seven=7 eight=8 nine=9 ten=10 eleven=11 twelve=12 thirteen=13 "

@@ -6,9 +6,9 @@ are and never read as templates again, so nothing a user or a model writes can b
 
 import itertools
 import re
-from collections import Counter
+import string
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 from langchain_core.prompts import (
@@ -16,15 +16,15 @@ from langchain_core.prompts import (
     ChatPromptTemplate,
     HumanMessagePromptTemplate,
     MessagesPlaceholder,
+    PromptTemplate,
     SystemMessagePromptTemplate,
 )
 from langchain_core.prompts.few_shot import FewShotChatMessagePromptTemplate
-from langchain_core.prompts.string import PromptTemplateFormat
 from pydantic import BaseModel, ConfigDict
 
 from langchain_model_alignment.errors import PromptError
+from langchain_model_alignment.literals import VARIABLE, variables_in
 
-_VARIABLE = re.compile(r"\{([^\W\d]\w*)\}")
 Role = Literal["system", "human", "ai", "placeholder"]
 _MESSAGES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "human": HumanMessage, "ai": AIMessage}
 _TEMPLATES: dict[str, Any] = {
@@ -32,16 +32,6 @@ _TEMPLATES: dict[str, Any] = {
     "human": HumanMessagePromptTemplate,
     "ai": AIMessagePromptTemplate,
 }
-
-
-def variables_in(text: str) -> tuple[str, ...]:
-    """Return the names of the variables in a text, each once, in order.
-
-    Example:
-        >>> variables_in('Answer {question} as {"json": {0}} for {name} and {question}.')
-        ('question', 'name')
-    """
-    return tuple(dict.fromkeys(name for name in _VARIABLE.findall(text) if name.isidentifier()))
 
 
 class PromptMessage(BaseModel):
@@ -138,7 +128,8 @@ class Template(BaseModel):
             inputs = {wanted[0]: inputs}
         optional = {m.text for m in self.messages if m.role == "placeholder" and m.optional}
         missing = [name for name in wanted if name not in inputs]
-        unknown = [name for name in inputs if name not in {*wanted, *optional, *self.partials}]
+        given = {name for name in self.partials if name != self.listed}
+        unknown = [name for name in inputs if name not in {*wanted, *optional, *given}]
         if missing:
             raise PromptError(f"The input lacks a value for {', '.join(missing)}; the prompt has: {listed}.")
         if unknown:
@@ -161,11 +152,15 @@ class Template(BaseModel):
             raise PromptError("The prompt has no message of its own to list principles below; add a system message.")
         listing = "\n".join([heading, *(f"- {sentence}" for sentence in sentences)])
         if self.listed is not None:
-            before = self.partials[self.listed]
-            first = before.split("\n", 1)[0]
-            grown = f"{before}\n{listing.split(chr(10), 1)[1]}" if first == heading else f"{before}\n\n{listing}"
-            return self.model_copy(update={"partials": {**self.partials, self.listed: grown}})
-        taken = {*self.variables, *self.partials, *self.literals}
+            blocks = self.partials[self.listed].split("\n\n")
+            known = next((i for i, block in enumerate(blocks) if block.startswith(f"{heading}\n")), None)
+            if known is None:
+                blocks.append(listing)
+            else:
+                blocks[known] = f"{blocks[known]}\n{listing.split(chr(10), 1)[1]}"
+            return self.model_copy(update={"partials": {**self.partials, self.listed: "\n\n".join(blocks)}})
+        placeholders = {m.text for m in self.messages if m.role == "placeholder"}
+        taken = {*self.variables, *self.partials, *self.literals, *placeholders}
         names = itertools.chain(["principles"], (f"principles_{i}" for i in itertools.count(2)))
         name = next(n for n in names if n not in taken)
         old = self.messages[index].text
@@ -203,28 +198,22 @@ class Template(BaseModel):
         Raises:
             PromptError: A message is not text, or is a Jinja2 or mustache template.
         """
-        messages: list[PromptMessage] = []
-        literals: set[str] = set()
-        variables: set[str] = set()
-        for part in prompt.messages:
-            for message, own in _read_part(part):
-                messages.append(message)
-                if message.role != "placeholder":
-                    literals.update(set(variables_in(message.text)) - own)
-                    variables |= own
-        both = literals & variables
+        parts = [message for part in prompt.messages for message in _read_part(part)]
+        literals = {name for part in parts for name in part.literals}
+        both = literals & {name for part in parts for name in part.variables}
         if both:
             raise PromptError(
                 f"The prompt has {', '.join(sorted(both))} both as a variable and as text in double braces; rename one."
             )
         partials: dict[str, str] = {}
-        for name, value in prompt.partial_variables.items():
-            given = value() if callable(value) else value
-            if isinstance(given, str):
-                partials[name] = given
-            elif given:  # LangChain keeps an empty list for each optional placeholder
+        given = {**prompt.partial_variables, **{n: v for part in parts for n, v in part.partials.items()}}
+        for name, value in given.items():
+            value = value() if callable(value) else value
+            if isinstance(value, str):
+                partials[name] = value
+            elif value:  # LangChain keeps an empty list for each optional placeholder
                 raise PromptError(f"The partial {name!r} is not text, which cannot be aligned; give it at call time.")
-        return cls(messages=tuple(messages), partials=partials, literals=tuple(sorted(literals)))
+        return cls(messages=tuple(p.message for p in parts), partials=partials, literals=tuple(sorted(literals)))
 
     def _with_listing(self, text: str) -> str:
         return text.replace(f"{{{self.listed}}}", self.partials[self.listed]) if self.listed else text
@@ -232,102 +221,69 @@ class Template(BaseModel):
     def _fill_text(self, text: str, values: Mapping[str, Any]) -> str:
         def value(match: re.Match[str]) -> str:
             name = match[1]
-            return match[0] if name in self.literals else str(values[name])
+            return match[0] if name in self.literals or not name.isidentifier() else str(values[name])
 
-        return _VARIABLE.sub(value, text)
+        return VARIABLE.sub(value, text)
 
     def _escaped(self, text: str) -> str:
         parts: list[str] = []
         end = 0
-        for match in _VARIABLE.finditer(text):
-            if match[1] not in self.literals:
+        for match in VARIABLE.finditer(text):
+            if match[1] not in self.literals and match[1].isidentifier():
                 parts += [_doubled(text[end : match.start()]), match[0]]
                 end = match.end()
         return "".join([*parts, _doubled(text[end:])])
-
-
-def check_variables(old: str, new: str) -> str | None:
-    """Return what a rewritten text did to the variables and literals of the old one, or nothing when it kept them.
-
-    Variables must be the same set, each at least as often as once; JSON-like literals (anything else in braces)
-    must stand unchanged.
-
-    Example:
-        >>> check_variables("Sum up {text}.", "Sum up the text for {audience}.")
-        'it drops the variable {text} and invents the variable {audience}'
-        >>> check_variables("Sum up {text}.", "Briefly sum up {text}.")
-    """
-    was, now = set(variables_in(old)), set(variables_in(new))
-    faults = [f"drops the variable {{{name}}}" for name in variables_in(old) if name not in now]
-    faults += [f"invents the variable {{{name}}}" for name in variables_in(new) if name not in was]
-    kept = Counter(literals_in(new))
-    faults += [f"changes or drops the literal {literal}" for literal in Counter(literals_in(old)) if not kept[literal]]
-    return f"it {' and '.join(faults)}" if faults else None
-
-
-def literals_in(text: str) -> list[str]:
-    """Return what stands in braces or backticks and is not a variable: JSON, code and formats to keep as they are.
-
-    Example:
-        >>> literals_in('Reply {"a": {"b": 1}} for {name}; use `x = {}` and {0}.')
-        ['{"a": {"b": 1}}', '`x = {}`', '{0}']
-    """
-    found: list[str] = []
-    position = 0
-    while position < len(text):
-        char = text[position]
-        end = _literal_end(text, position) if char in "{`" else None
-        if end is None:
-            position += 1
-            continue
-        piece = text[position:end]
-        if not _VARIABLE.fullmatch(piece):
-            found.append(piece)
-        position = end
-    return found
-
-
-def _literal_end(text: str, start: int) -> int | None:
-    if text[start] == "`":
-        close = text.find("`", start + 1)
-        return close + 1 if close > start + 1 else None
-    depth = 0
-    for index in range(start, min(len(text), start + 4000)):
-        depth += (text[index] == "{") - (text[index] == "}")
-        if depth == 0:
-            return index + 1
-    return None
 
 
 def _doubled(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _read_part(part: Any) -> list[tuple[PromptMessage, set[str]]]:
+class _Part(NamedTuple):
+    """A message read from a LangChain prompt."""
+
+    message: PromptMessage
+    variables: frozenset[str] = frozenset()
+    literals: frozenset[str] = frozenset()
+    partials: Mapping[str, Any] = {}
+
+
+def _read_part(part: Any) -> list[_Part]:
     if isinstance(part, MessagesPlaceholder):
-        return [(PromptMessage(role="placeholder", text=part.variable_name, optional=part.optional), set())]
+        message = PromptMessage(role="placeholder", text=part.variable_name, optional=part.optional)
+        return [_Part(message)]
     if isinstance(part, FewShotChatMessagePromptTemplate) and part.examples is not None and not part.input_variables:
         return [_read_message(message) for message in part.format_messages()]
     if isinstance(part, BaseMessage):
         return [_read_message(part)]
     role = next((r for r, kind in _TEMPLATES.items() if isinstance(part, kind)), None)
     inner = getattr(part, "prompt", None)
-    template, kind = getattr(inner, "template", None), getattr(inner, "template_format", None)
-    if role is None or not isinstance(template, str) or kind != _F_STRING:
+    if role is None or not isinstance(inner, PromptTemplate) or inner.template_format != "f-string":
         raise PromptError(
-            f"The prompt has a part of the kind {type(part).__name__} ({kind or 'not text'}), which cannot be aligned; "
+            f"The prompt has a part of the kind {type(part).__name__} that cannot be aligned; "
             "use plain text messages with {variables} in f-string format."
         )
-    own = set(getattr(inner, "input_variables", [])) | set(getattr(inner, "partial_variables", {}))
-    text = template.replace("{{", "{").replace("}}", "}")
-    return [(PromptMessage.model_validate({"role": role, "text": text}), own)]
+    return [_read_template(role, inner)]
 
 
-_F_STRING: PromptTemplateFormat = "f-string"
+def _read_template(role: str, prompt: PromptTemplate) -> _Part:
+    text, literal_text, fields = "", "", set()
+    for literal, field, spec, conversion in string.Formatter().parse(prompt.template):
+        text, literal_text = text + literal, literal_text + literal
+        if field is None:
+            continue
+        if spec or conversion or not field.isidentifier():
+            raise PromptError(f"The prompt formats {{{field}}} in a special way; use plain {{variables}} to align it.")
+        text += f"{{{field}}}"
+        fields.add(field)
+    message = PromptMessage.model_validate({"role": role, "text": text})
+    literals = frozenset(variables_in(literal_text)) | (frozenset(variables_in(text)) - fields)
+    return _Part(message, frozenset(fields), literals, prompt.partial_variables)
 
 
-def _read_message(message: BaseMessage) -> tuple[PromptMessage, set[str]]:
+def _read_message(message: BaseMessage) -> _Part:
     role = message.type
     if role not in _MESSAGES or not isinstance(message.content, str):
         raise PromptError(f"The prompt has a fixed {role} message that is not plain text, which cannot be aligned.")
-    return PromptMessage.model_validate({"role": role, "text": message.content}), set()
+    read = PromptMessage.model_validate({"role": role, "text": message.content})
+    return _Part(read, literals=frozenset(variables_in(message.content)))

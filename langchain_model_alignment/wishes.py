@@ -17,7 +17,8 @@ from langchain_model_alignment.wording import SOFT_NOT, alike, names_in, sentenc
 Kind = Literal["critique", "kudos", "rewrite"]
 
 _ABSENCE = re.compile(
-    r"\b(?:fehlt|fehlen|falta|faltan|manque|manquent|no mention|missing|lacks?|lacking|forgot|forgets|omits?|left out|leaves out|not enough|"
+    r"\b(?:fehlt|fehlen|falta|faltan|manque|manquent|no mention|"
+    r"missing|lacks?|lacking|forgot|forgets|omits?|left out|leaves out|not enough|"
     r"(?:doesn't|does not|didn't|did not|isn't|is not|aren't|wasn't|has no|have no|there is no|there are no|there's no|"
     r"nothing|never|(?:can't|cannot|couldn't|don't|do not) (?:see|find|spot))\b)|没有?提|缺少?|没有"
 )
@@ -83,11 +84,15 @@ def lost(feedback: str, principle: str, kind: Kind) -> list[str]:
         missing += _lost_limits(feedback, principle) + _lost_strength(feedback, principle)
     if not _covers(feedback, principle):
         missing.append("what it is about")
-    said_again = kind == "critique" and alike(principle, feedback) >= 0.8 and not is_wish(feedback)
+    said_again = kind == "critique" and alike(principle, feedback) >= 0.8 and _is_verdict(feedback)
     verdict = _VERDICT.search(principle.lower()) and not is_negated(principle)
     if (describes(principle) and not _SHOULD.search(principle)) or said_again or verdict:
         missing.append("the form of an order")
     return missing
+
+
+def _is_verdict(feedback: str) -> bool:
+    return not is_wish(feedback) and (describes(feedback) or len(words_of(feedback)) < 3)
 
 
 def _numbers_wanted(feedback: str, kind: Kind) -> set[str]:

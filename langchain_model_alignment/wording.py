@@ -181,6 +181,8 @@ def clean_sentence(text: str) -> str:
         'Keep it short.'
     """
     text = _TAG.sub("", text).strip()
+    if value := _value_in(text):
+        return value
     paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     while len(paragraphs) > 1 and re.search(r"[:：]\s*$", paragraphs[0]):
         paragraphs.pop(0)
@@ -199,7 +201,6 @@ def _unwrapped(sentence: str) -> str:
         if sentence[0] == "{":
             if re.fullmatch(r"[^\W\d]\w*", inner):
                 break
-            inner = _value_in(sentence) or inner
         elif sentence[0] in inner and not (sentence[0] == "*" and inner[0] == "*" == inner[-1]):
             break
         sentence = _LABEL.sub("", inner)

@@ -1,15 +1,27 @@
 """What the feedback floor keeps: feedback, exchanges, and the aligned prompt they belong to. All plain JSON."""
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from langchain_core.messages import BaseMessage
 from langchain_core.prompts import ChatPromptTemplate
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    computed_field,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import to_jsonable_python
 
 from langchain_model_alignment.constitution import Constitution, Principle
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, FeedbackError
@@ -49,11 +61,22 @@ class Feedback(_Record):
         return text.strip()
 
 
+def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        try:
+            return to_jsonable_python(value, fallback=str)
+        except ValueError:  # bytes that are no text, or a value that holds itself
+            return str(value)
+
+    return {name: plain(value) for name, value in values.items()}
+
+
 class Exchange(_Record):
     """One input, the candidates answered to it, the response chosen, and what was said about it."""
 
     id: str
-    inputs: dict[str, Any] = {}
+    inputs: Annotated[dict[str, Any], AfterValidator(_as_json)] = {}
+    """A value for each variable, in JSON; a value that has no JSON form is kept as its text."""
     candidates: tuple[str, ...] = ()
     response: str | None = None
     """The committed response; nothing until one is chosen."""
@@ -177,7 +200,9 @@ class AlignedPrompt(_Record):
 
     def to_json(self) -> str:
         """Return the whole as readable JSON."""
-        return self.model_dump_json(indent=2)
+        text = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2)
+        # Half an emoji, as a cut answer may hold, is no UTF-8; JSON can say it all the same.
+        return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -225,7 +250,8 @@ class AlignedPrompt(_Record):
                 f"{path} cannot be written ({error.strerror or error}); choose another place."
             ) from error
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
         return path
 
     @classmethod

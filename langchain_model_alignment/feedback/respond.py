@@ -42,7 +42,8 @@ async def respond(
         text = text_of(await target.ainvoke(value, config))
     if not text.strip():
         raise MalformedAnswerError("The model's answer is empty; check the prompt, or a limit on output tokens.")
-    return text.strip()
+    # Half an emoji, where an answer was cut, could be neither kept nor sent.
+    return text.strip().encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def text_of(result: Any) -> str:

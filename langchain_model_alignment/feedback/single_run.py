@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.calls import ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Delete, Edit, Principle, Set
-from langchain_model_alignment.errors import FeedbackError, PromptError
+from langchain_model_alignment.errors import EditError, FeedbackError, PromptError
 from langchain_model_alignment.feedback.principles import PrincipleRequest, Strategy, create_principle_chain
 from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, FeedbackKind, parse_feedback
 from langchain_model_alignment.feedback.respond import respond
@@ -322,8 +322,10 @@ class AlignableSingleRun:
         """Give a principle other words.
 
         Raises:
-            EditError: There is no principle with this id.
+            EditError: There is no principle with this id, or the text is empty.
         """
+        if not text.strip():
+            raise EditError(f"Principle {id} needs words; give it a text, or delete it with delete_principle.")
         return self._by_hand(Edit(id=id, text=text))
 
     def delete_principle(self, id: str) -> list[Principle]:

@@ -21,7 +21,8 @@ from langchain_model_alignment.feedback.principles import Strategy, strategy_of
 from langchain_model_alignment.history import TemplateEdit, principle_key
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.structured import ask_structured
-from langchain_model_alignment.templates import Template, check_variables
+from langchain_model_alignment.literals import check_variables
+from langchain_model_alignment.templates import Template
 from langchain_model_alignment.wording import names_in, numbers_in, says, stems_in
 
 FaultIn = Callable[[str], str | None]

@@ -23,7 +23,7 @@ from langchain_model_alignment.errors import EditError
 from langchain_model_alignment.history import Document, History, Revision, TemplateEdit, principle_key
 from langchain_model_alignment.templates import Template
 
-FEW = settings(deadline=None, max_examples=40)
+FEW = settings(deadline=None, max_examples=20)
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40).filter(lambda text: text.strip())
 conditions = st.none() | words
 adds = st.builds(
@@ -170,7 +170,7 @@ class HistoryMachine(RuleBasedStateMachine):
         assert reached == {r.id for r in self.seen}
 
 
-HistoryMachine.TestCase.settings = settings(deadline=None, max_examples=40, stateful_step_count=20)
+HistoryMachine.TestCase.settings = settings(deadline=None, max_examples=20, stateful_step_count=20)
 TestHistoryMachine = HistoryMachine.TestCase
 
 

@@ -16,15 +16,10 @@ from langchain_core.prompts import (
 )
 
 from langchain_model_alignment.errors import PromptError
-from langchain_model_alignment.templates import (
-    PromptMessage,
-    Template,
-    check_variables,
-    literals_in,
-    variables_in,
-)
+from langchain_model_alignment.literals import check_variables, literals_in, variables_in
+from langchain_model_alignment.templates import PromptMessage, Template
 
-FEW = settings(deadline=None, max_examples=60)
+FEW = settings(deadline=None, max_examples=30)
 pieces = st.sampled_from(
     [
         *"{}\n \"'`\\%$",
@@ -78,7 +73,7 @@ def filled(draw: st.DataObject, template: Template) -> dict[str, str]:
 # -- literal text ----------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.text(st.characters()) | texts)
 @example("{²} and {½}")
 @example("x\ud800")

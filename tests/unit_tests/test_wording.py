@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from langchain_model_alignment.languages import language_of
 from langchain_model_alignment.wishes import lost, takes_back
 from langchain_model_alignment.wording import (
     clean_sentence,
@@ -319,6 +320,26 @@ def test_what_only_describes_is_no_wish(text: str):
 )
 def test_a_not_is_seen_in_every_known_language(text: str, negated: bool):
     assert is_negated(text) is negated
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("The answer is too long", "en"),
+        ("Der Text ist zu lang", "de"),
+        ("Bitte nenne immer die Quelle", "de"),
+        ("El texto es muy largo", "es"),
+        ("No menciones los precios", "es"),
+        ("Le texte est trop long pour nous", "fr"),
+        ("太长了", "zh"),
+        ("長すぎます", None),
+        ("Ok", None),
+        ("", None),
+        ("12345", None),
+    ],
+)
+def test_frequent_words_tell_the_language(text: str, code: str | None):
+    assert language_of(text) == code
 
 
 @pytest.mark.parametrize(
