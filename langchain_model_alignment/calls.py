@@ -5,9 +5,7 @@ its usage is counted, and what failed is raised as one of the errors in `errors.
 """
 
 import asyncio
-import itertools
 import logging
-import random
 import time
 from collections.abc import Sequence
 from contextvars import copy_context
@@ -19,6 +17,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import run_in_executor
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from langchain_model_alignment.answers import dump_answer, load_answer, request_key, visible_text
 from langchain_model_alignment.cache import AnswerCache
@@ -162,27 +161,43 @@ class Caller:
     async def _with_retries(
         self, messages: Sequence[BaseMessage], config: RunnableConfig | None, kwargs: dict[str, Any]
     ) -> AIMessage:
-        for attempt in itertools.count():
-            try:
-                return await self._attempt(messages, config, kwargs)
-            except AlignmentError:
-                raise
-            except Exception as error:
-                failure = classify(error, self.llm, self.name)
-                too_long = failure.wait is not None and failure.wait > _LONGEST_PAUSE
-                if not failure.retry or too_long or attempt >= self.max_retries:
-                    raise failure.error from error
-            await self._back_off(failure, attempt)
-        raise AssertionError("unreachable")
+        try:
+            return await self._attempt(messages, config, kwargs)
+        except _CallError as error:
+            first = error
+        # Most calls never get here, and setting up the retries would cost each of them more than all else we do.
+        unsent = [first]
 
-    async def _back_off(self, failure: Failure, attempt: int) -> None:
-        self.usage.add(retries=1)
-        logger.info("Retrying a model call: %s", failure.error)
-        if failure.wait is not None:
+        async def attempt() -> AIMessage:
+            if unsent:
+                raise unsent.pop()
+            return await self._attempt(messages, config, kwargs)
+
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self.max_retries + 1),
+            retry=retry_if_exception(_is_worth_retrying),
+            wait=self._wait,
+            before_sleep=self._note_retry,
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        try:
+            return await retrying(attempt)
+        except _CallError as last:
+            raise last.failure.error from last.__cause__
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Return the seconds to wait before the next attempt: as the provider asks, else more each time."""
+        failure = _failure_of(state)
+        if failure is not None and failure.wait is not None:
             self.gate.pause(failure.wait)  # holds everybody back; the next attempt waits there too
-            return
-        backoff = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
-        await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 (jitter, no secret)
+            return 0.0
+        return wait_exponential_jitter(initial=_FIRST_WAIT, max=_LONGEST_WAIT, jitter=_FIRST_WAIT / 2)(state)
+
+    def _note_retry(self, state: RetryCallState) -> None:
+        self.usage.add(retries=1)
+        failure = _failure_of(state)
+        logger.info("Retrying a model call: %s", failure.error if failure else "")
 
     async def _attempt(
         self, messages: Sequence[BaseMessage], config: RunnableConfig | None, kwargs: dict[str, Any]
@@ -192,6 +207,10 @@ class Caller:
         start = time.perf_counter()
         try:
             message = await self._invoke(messages, config, kwargs)
+        except AlignmentError:
+            raise
+        except Exception as error:
+            raise _CallError(classify(error, self.llm, self.name)) from error
         finally:
             self.usage.add(seconds=time.perf_counter() - start)
         self._count(message)
@@ -234,6 +253,25 @@ class Caller:
                 f"max_tokens and max_cost cannot be measured with this model ({self.name}), which does not "
                 "report its tokens; use max_calls or max_seconds."
             )
+
+
+class _CallError(Exception):
+    """One attempt that failed, classified."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+
+
+def _failure_of(state: RetryCallState) -> Failure | None:
+    error = state.outcome.exception() if state.outcome else None
+    return error.failure if isinstance(error, _CallError) else None
+
+
+def _is_worth_retrying(error: BaseException) -> bool:
+    if not isinstance(error, _CallError):
+        return False
+    wait = error.failure.wait
+    return error.failure.retry and (wait is None or wait <= _LONGEST_PAUSE)
 
 
 def _name_of(llm: BaseChatModel) -> str:

@@ -5,9 +5,19 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
-from langchain_model_alignment.cli.show import answer_panel, changes, numbered, open_model, prompt_diff, waiting
+from langchain_model_alignment.cli.show import (
+    answer_panel,
+    changes,
+    indented,
+    numbered,
+    open_model,
+    plain,
+    prompt_diff,
+    show_author,
+    waiting,
+)
+from langchain_model_alignment.feedback.records import make_place
 from langchain_model_alignment.feedback.single_run import AlignableSingleRun
 
 PROMPT = "Give three uses for the following item: {item}"
@@ -18,18 +28,19 @@ CRITIQUE = "the list doesn't include any creative uses"
 def run_demo(
     model: Annotated[str, typer.Option(help="The model: local, provider:model, or a path to a .gguf.")] = "local",
     out: Annotated[Path, typer.Option(help="The folder for aligned.json.")] = Path("align-demo"),
-    no_train: Annotated[
-        bool, typer.Option("--no-train", help="Leave out the part that trains a labeler.")
-    ] = False,
+    no_train: Annotated[bool, typer.Option("--no-train", help="Leave out the part that trains a labeler.")] = False,
 ) -> None:
     """Align a prompt with one critique, on a local model and without any key."""
     console = Console()
+    path = out / "aligned.json"
+    make_place(path)
+    console.print(plain("One prompt, one critique, start to end: a minute or two on a laptop. Ctrl-C stops it.", "dim"))
     llm = open_model(model, console)
     run = AlignableSingleRun(llm)
     run.set_model_description(PROMPT)
 
     _heading(console, 1, "A prompt, and what the model answers")
-    console.print(Text(f"  {PROMPT}"), Text(f"  item = {ITEM}", style="dim"), sep="\n")
+    console.print(indented(plain(PROMPT)), indented(plain(f"item = {ITEM}", "dim")), sep="")
     with waiting(console, "answering"):
         answer = run.send_input({"item": ITEM})
     console.print(answer_panel(answer, "Answer"))
@@ -40,11 +51,12 @@ def run_demo(
     console.print(numbered(suggestions))
 
     _heading(console, 3, "A person's critique becomes a principle")
-    console.print(Text(f"  “{CRITIQUE}”"))
+    console.print(indented(plain(f"“{CRITIQUE}”")))
     before = run.data
     with waiting(console, "finding the principle"):
         run.critique_response(CRITIQUE)
     console.print(changes(before.constitution.diff(run.data.constitution)))
+    show_author(console, run.data.history.revisions[-1].author)
 
     _heading(console, 4, "The principle becomes part of the prompt")
     with waiting(console, "rewriting the prompt"):
@@ -56,9 +68,9 @@ def run_demo(
         answer = run.send_input({"item": ITEM})
     console.print(answer_panel(answer, "Answer"))
 
-    path = run.data.save(out / "aligned.json")
-    console.print(Text(f"\nThe prompt, its principle and its history are in {path}."))
-    console.print(Text("Now your own: langchain-align feedback PROMPT.txt --input name=value"))
+    run.data.save(path)
+    console.print(plain(f"\nThe prompt, its principle and its history are in {path}."))
+    console.print(plain("Now your own: langchain-align feedback PROMPT.txt --input name=value"))
 
 
 def _heading(console: Console, number: int, words: str) -> None:

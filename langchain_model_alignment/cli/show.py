@@ -1,18 +1,40 @@
 """How things look in a terminal: answers, suggestions, principles, and a prompt before and after."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from rich.console import Console
+from rich.padding import Padding
 from rich.panel import Panel
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
 from rich.text import Text
 
 from langchain_model_alignment.feedback.graph import FeedbackEvent
 from langchain_model_alignment.models import resolve_chat_model
+
+# Whatever a model or a file says must not steer the terminal.
+_STEERING = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Return text as it is: no markup, and no control characters."""
+    return Text(text.translate(_STEERING), style=style)
+
+
+def indented(text: Text) -> Padding:
+    """Return text two columns to the right, its continuation lines too."""
+    return Padding(text, (0, 0, 0, 2))
 
 
 def open_model(name: str, console: Console) -> BaseChatModel:
@@ -36,57 +58,60 @@ def open_model(name: str, console: Console) -> BaseChatModel:
 
 
 @contextmanager
-def waiting(console: Console, what: str) -> Iterator[Any]:
-    """Show that something takes its time; without a terminal it is said in a line."""
-    if console.is_terminal:
-        with console.status(f"{what} …") as status:
-            yield status
-    else:
-        console.print(f"({what} …)", style="dim", markup=False, highlight=False)
-        yield None
+def waiting(console: Console, what: str) -> Iterator[Callable[[str], None]]:
+    """Show what is going on and for how long, yielding what changes the words; without a terminal, say it once."""
+    if not console.is_terminal:
+        console.print(plain(f"({what} …)", "dim"))
+        yield lambda _: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description} …", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda words: bar.update(task, description=words)
 
 
 def answer_panel(text: str, title: str) -> Panel:
-    """Return a model's answer in a frame; its text is never markup."""
-    return Panel(Text(text), title=title, title_align="left", border_style="cyan")
+    """Return a model's answer in a frame."""
+    return Panel(plain(text), title=title, title_align="left", border_style="cyan")
 
 
-def numbered(items: Sequence[str], first: int = 1) -> Text:
+def numbered(items: Sequence[str], first: int = 1) -> Padding:
     """Return suggestions as a numbered list."""
-    return Text("\n".join(f"  {number}  {item}" for number, item in enumerate(items, first)))
+    table = Table.grid(padding=(0, 2))
+    for number, item in enumerate(items, first):
+        table.add_row(str(number), plain(item))
+    return Padding(table, (0, 0, 0, 2))
 
 
-def changes(lines: Sequence[str]) -> Text:
+def changes(lines: Sequence[str]) -> Padding:
     """Return changes of principles, coloured by what they are."""
-    colours = {"+": "green", "-": "red", "~": "yellow"}
-    text = Text()
-    for line in lines:
-        text.append(f"  {line}\n", style=colours.get(line[:1], ""))
-    text.rstrip()
-    return text
+    return _signed([(line[:1], line[2:]) for line in lines]) if lines else indented(plain("(no change)", "dim"))
 
 
-def prompt_diff(before: str, after: str) -> Text:
+def prompt_diff(before: str, after: str) -> Padding:
     """Return a prompt before and after, line by line, removed lines red and added ones green."""
     if before == after:
-        return Text("  (the text stays as it is)", style="dim")
-    colours = {"- ": "red", "+ ": "green"}
-    text = Text()
-    for line in difflib.ndiff(before.splitlines(), after.splitlines()):
-        if not line.startswith("? "):
-            text.append(f"  {line}\n", style=colours.get(line[:2], "dim"))
-    text.rstrip()
-    return text
+        return indented(plain("(the text stays as it is)", "dim"))
+    lines = difflib.ndiff(before.splitlines(), after.splitlines())
+    return _signed([(line[:1].strip(), line[2:]) for line in lines if not line.startswith("? ")])
+
+
+def _signed(rows: Sequence[tuple[str, str]]) -> Padding:
+    colours = {"+": "green", "-": "red", "~": "yellow"}
+    table = Table.grid(padding=(0, 1))
+    for sign, text in rows:
+        style = colours.get(sign, "dim")
+        table.add_row(plain(sign, style), plain(text, style))
+    return Padding(table, (0, 0, 0, 2))
 
 
 def show_event(console: Console, event: FeedbackEvent) -> None:
     """Print what the feedback graph tells while it runs."""
     if event["type"] == "principles":
         console.print("\nPrinciples", style="bold")
-        console.print(changes(event["changes"]) if event["changes"] else Text("  (no change)", style="dim"))
-        if event["written_by"] == "person" and event["changes"]:
-            note = "  (in your own words: what the model wrote would have lost part of them)"
-            console.print(Text(note, style="dim"))
+        console.print(changes(event["changes"]))
+        if event["changes"]:
+            show_author(console, event["written_by"])
     elif event["type"] == "prompt":
         console.print("\nPrompt", style="bold")
         console.print(prompt_diff(event["before"], event["after"]))
@@ -95,3 +120,10 @@ def show_event(console: Console, event: FeedbackEvent) -> None:
         console.print()
         for number, text in enumerate(event["candidates"], 1):
             console.print(answer_panel(text, f"Answer {number}" if many else "Answer"))
+
+
+def show_author(console: Console, written_by: str) -> None:
+    """Say when a principle holds the person's own words because the model's would have lost part of them."""
+    if written_by == "person":
+        note = "(in your own words: what the model wrote would have lost part of them)"
+        console.print(indented(plain(note, "dim")))

@@ -1,6 +1,7 @@
 """What the feedback floor keeps: feedback, exchanges, and the aligned prompt they belong to. All plain JSON."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -241,8 +242,8 @@ class AlignedPrompt(_Record):
         """
         path = Path(path)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        make_place(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             part.write_text(self.to_json() + "\n", encoding="utf-8")
             os.replace(part, path)
         except OSError as error:
@@ -290,6 +291,20 @@ class AlignedPrompt(_Record):
                 "edit through AlignedPrompt.commit, or take the history out to begin anew"
             )
         return rest
+
+
+def make_place(path: Path) -> None:
+    """Make the folder that a file is to be written into.
+
+    Raises:
+        ArtifactError: It cannot be made, or not be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is read-only")
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be written ({error.strerror or error}); choose another place.") from error
 
 
 def parse_feedback(kind: FeedbackKind, text: str, response: str) -> Feedback:

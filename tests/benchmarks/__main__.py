@@ -1,0 +1,78 @@
+"""`python -m tests.benchmarks`: what this library itself costs, beside the same work without it, in one run."""
+
+import argparse
+import asyncio
+import json
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks import calls, feedback, imports
+from tests.benchmarks.measure import Row
+
+PACKAGES = ("langchain-model-alignment", "langchain-core", "langgraph", "pydantic")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--out", type=Path, help="also write the numbers as JSON to this file")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each side is measured; medians are shown")
+    parser.add_argument("--local", action="store_true", help="also measure feedback on the local Qwen model")
+    options = parser.parse_args()
+    console = Console()
+    rows: list[Row] = []
+    for title, measure in (
+        ("imports", lambda: imports.measure(options.rounds)),
+        ("calls", lambda: asyncio.run(calls.measure(options.rounds))),
+        ("feedback", feedback.count_calls),
+        *((("local model", feedback.time_local),) if options.local else ()),
+    ):
+        with console.status(f"measuring {title} …"):
+            rows += measure()
+    about = describe()
+    console.print(as_table(rows, about))
+    if options.out:
+        found = {**about, "rows": [row.as_json() for row in rows]}
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        console.print(f"Written to {options.out}.", markup=False, highlight=False)
+
+
+def describe() -> dict[str, str]:
+    """Tell when and on what the numbers were taken."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.machine()}, {_processors()}, {platform.system()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def as_table(rows: list[Row], about: dict[str, str]) -> Table:
+    """Lay the numbers out; red is missed, green is reached."""
+    table = Table("what", title=", ".join(f"{k} {v}" for k, v in about.items()), title_justify="left")
+    for heading in ("bare", "ours", "result", "reach"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        colour = {True: "green", False: "red", None: ""}[row.reached]
+        table.add_row(row.what, row.bare, row.ours, f"[{colour}]{row.result}[/]" if colour else row.result, row.reach)
+    return table
+
+
+def _processors() -> str:
+    import os
+
+    model = platform.processor() or "unknown processor"
+    file = Path("/proc/cpuinfo")
+    if file.exists():
+        named = [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
+        model = named[0].partition(":")[2].strip() if named else model
+    return f"{os.cpu_count()} cores of {model}"
+
+
+if __name__ == "__main__":
+    main()
