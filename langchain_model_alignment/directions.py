@@ -75,7 +75,7 @@ def _sides_of_clause(clause: str) -> list[tuple[str, Side]]:
         return [(root_of(word), side) for word in words if is_content(word)]
     short = False
     sides: list[tuple[str, Side]] = []
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         if (word, after) in _PAIRS or word in negations or word in _AGAINST or word.endswith("n't"):
             side, short = "against", word in _SHORT
         elif word in _OPEN:

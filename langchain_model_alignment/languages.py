@@ -51,7 +51,7 @@ LANGUAGES: dict[str, Language] = {
             "must should shall please never always only don't stop avoid want wants need needs ought wish prefer"
         )
         | word_set("let's make use write give keep add include mention say tell show start end begin put remove leave"),
-        hedges=word_set("possible ideally preferably prefer usually generally mostly maybe perhaps sometimes optional")
+        hedges=word_set("possible ideally preferably usually generally mostly maybe perhaps sometimes optional")
         | word_set("optionally occasionally often"),
     ),
     "de": Language(

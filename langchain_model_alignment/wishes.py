@@ -27,6 +27,7 @@ _OTHERS = re.compile(
     r"^(?:but |and |because |since )?(?:we|i|our|my|they|people|customers)\b(?!.*\b(?:see|find|spot|get)\b)"
 )
 _SHOULD = re.compile(r"\b(?:must|should|shall|may|can)\b", re.IGNORECASE)
+_TO_THE_PERSON = re.compile(r"(?:thanks?\b|thank you|sorry|sure\b|could\b|would\b|can\b|because\b|yes\b)")
 _GENERIC = {"answer", "response", "reply", "text", "result", "output", "fact", "part", "whole"}
 _SUBJECT = re.compile(r"^(?:the|its|your)\s+([a-z]{4,})")
 _VERDICT = re.compile(r"\b(?:too|zu|trop|demasiado)\s+[a-zäöüß]{4,}|太")
@@ -76,7 +77,7 @@ def lost(feedback: str, principle: str, kind: Kind) -> list[str]:
     plain = principle.casefold()
     missing += [f"“{name}”" for name in sorted(names_in(feedback)) if name.casefold() not in plain]
     spoken, written = language_of(feedback), language_of(principle)
-    if spoken and written and spoken != written:
+    if (spoken and written and spoken != written) or (has_cjk(principle) and not has_cjk(feedback)):
         missing.append("the language of the feedback")
     wish = kind == "kudos" or is_wish(feedback)
     missing += _lost_direction(feedback, principle, kind)
@@ -86,7 +87,8 @@ def lost(feedback: str, principle: str, kind: Kind) -> list[str]:
         missing.append("what it is about")
     said_again = kind == "critique" and alike(principle, feedback) >= 0.8 and _is_verdict(feedback)
     verdict = _VERDICT.search(principle.lower()) and not is_negated(principle)
-    if (describes(principle) and not _SHOULD.search(principle)) or said_again or verdict:
+    plain = principle.lower().replace("’", "'")
+    if (describes(principle) and not _SHOULD.search(plain)) or said_again or verdict or _TO_THE_PERSON.match(plain):
         missing.append("the form of an order")
     return missing
 
@@ -220,7 +222,7 @@ def _lost_strength(feedback: str, principle: str) -> list[str]:
         and not now & {"only", "just", "exclusively", "solely", "limit", "nothing", "never", "not", "no"}
     ):
         missing.append("the “only”")
-    if was & {"unless", "except", "until"} and not now & {"unless", "except", "until", "if", "only", "but", "without"}:
+    if was & {"unless", "except"} and not now & {"unless", "except", "until", "if", "only", "but", "without"}:
         missing.append("the exception")
     if was & {"if", "when", "whenever"} and not now & {
         "if",

@@ -85,6 +85,8 @@ def names_in(text: str) -> set[str]:
     if language_of(text) == "de":
         return found
     lines = [re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", part) for part in re.split(r"\n+|:\s", text)]
+    if text.isupper():  # shouted: no word stands out
+        return found
     for sentence in (sentence for line in lines for sentence in sentences_of(line)):
         bare = _ADDRESS.sub(" ", _QUOTED.sub(" ", sentence))
         tokens = re.findall(r"[^\s,;:!?()\"“”]+", bare)

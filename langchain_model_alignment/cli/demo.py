@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from langchain_model_alignment.artifacts import make_place
 from langchain_model_alignment.cli.show import (
     answer_panel,
     changes,
@@ -17,7 +18,6 @@ from langchain_model_alignment.cli.show import (
     show_author,
     waiting,
 )
-from langchain_model_alignment.feedback.records import make_place
 from langchain_model_alignment.feedback.single_run import AlignableSingleRun
 
 PROMPT = "Give three uses for the following item: {item}"

@@ -13,12 +13,13 @@ from langgraph.types import Command
 from pydantic import ValidationError
 from rich.console import Console
 
+from langchain_model_alignment.artifacts import make_place, one_line
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.cli.show import indented, numbered, open_model, plain, show_event, waiting
 from langchain_model_alignment.cli.turns import HELP, read_turn
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, PromptError
 from langchain_model_alignment.feedback.graph import create_feedback_graph
-from langchain_model_alignment.feedback.records import AlignedPrompt, make_place, one_line
+from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.suggestions import create_critique_chain, create_kudos_chain
 from langchain_model_alignment.loop import run_sync
 

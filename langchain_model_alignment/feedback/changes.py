@@ -1,7 +1,9 @@
-"""What a rewrite changed, in a few lines that a small model can read."""
+"""What a rewrite changed, in a few lines that a small model can read; and what a principle lost of it."""
 
 import difflib
 import re
+
+from langchain_model_alignment.wording import SOFT_NOT, is_negated, numbers_in, quotes, stems_in
 
 _TOKEN = re.compile(r"\S+")
 _LIST = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+", re.MULTILINE)
@@ -51,6 +53,39 @@ def form_asked(before: str, after: str) -> list[str]:
     return [
         sentence for line in lines for word, sentence in asked.items() if line.endswith(word) and "Gone" not in line
     ]
+
+
+def lost_of_change(before: str, after: str, words: str) -> list[str]:
+    """Return what a principle made from a rewrite lost: it must speak of what changed, as a rule for all answers.
+
+    Example:
+        >>> lost_of_change("Jane Miller opened it in 1999.", "It opened in 1999.", "Name Jane Miller.")
+        ['what was taken out (the order asks for it)']
+    """
+    first = words.split(" ", 1)[0].strip(".,:").lower()
+    if first in {"change", "replace", "rename", "rewrite", "edit"} or quotes(words, after, run=6):
+        return ["being a rule for all answers (it is about this one)"]
+    change = describe_change(before, after)
+    added = " ".join(line for line in change.splitlines() if line.startswith("Added:"))
+    numbers = sorted(numbers_in(added) - numbers_in(words))
+    if numbers:
+        return [f"the number {numbers[0]}"]
+    if len(after) > 1.5 * len(before) and stems_in(words) & stems_in("short shorter brief concise"):
+        return ["that the answer became longer"]
+    told, old, new = stems_in(words), stems_in(before), stems_in(after)
+    gone, come = old - new, new - old
+    if told & gone and not told & come and not (is_negated(words) or SOFT_NOT.search(words.lower())):
+        return ["what was taken out (the order asks for it)"]
+    if not come and told & old and (is_negated(words) or SOFT_NOT.search(words.lower())):
+        return []
+    return [] if told & (_FORM | gone | come) else ["what was changed"]
+
+
+# Words that speak of the form of an answer, which no word of the answer itself shows.
+_FORM = stems_in(
+    "short shorter brief concise simple clear list bullet bullets numbered table polite friendly formal informal "
+    "casual direct careful greeting question tone source sources cite example examples steps units details facts positive"
+)
 
 
 def _change_of_form(before: str, after: str, old: int, new: int) -> list[str]:

@@ -4,7 +4,6 @@ State holds plain JSON values only; models, gates and caches are closed over by 
 uncompiled, so that the caller chooses the checkpointer, and works as a subgraph under any context.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
@@ -17,11 +16,11 @@ from typing_extensions import TypedDict
 
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.errors import ConfigurationError
-from langchain_model_alignment.feedback.principles import PrincipleRequest, Strategy, create_principle_chain
-from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, parse_feedback
-from langchain_model_alignment.feedback.respond import respond
+from langchain_model_alignment.feedback import steps
+from langchain_model_alignment.feedback.principles import Strategy, create_principle_chain
+from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.review import Review, review_payload
-from langchain_model_alignment.feedback.updates import UpdateRequest, create_prompt_update_chain, list_principles
+from langchain_model_alignment.feedback.updates import create_prompt_update_chain
 from langchain_model_alignment.loop import make_runnable
 
 
@@ -150,29 +149,14 @@ class _Nodes:
 
     async def respond(self, state: FeedbackState, config: RunnableConfig) -> FeedbackState:
         prompt = _prompt_of(state)
-        template = prompt.effective
-        inputs = template.check_inputs(state.get("inputs"))
-        messages = template.fill(inputs)
-        many = self._candidates > 1
-        answers = await asyncio.gather(
-            *(
-                respond(self._target, messages, sample=i if many else None, config=config)
-                for i in range(self._candidates)
-            )
-        )
-        exchange = Exchange(
-            id=f"e{len(prompt.exchanges) + 1}",
-            inputs=inputs,
-            candidates=tuple(answers),
-            response=None if many else answers[0],
-            revision=prompt.history.head,
-        )
-        _tell({"type": "answers", "candidates": answers})
+        exchange = await steps.answer(self._target, prompt, state.get("inputs"), self._candidates, config)
+        candidates = list(exchange.candidates)
+        _tell({"type": "answers", "candidates": candidates})
         return {
             "prompt": _as_state(prompt.with_exchange(exchange)),
-            "inputs": inputs,
-            "candidates": answers,
-            "response": answers[0],
+            "inputs": exchange.inputs,
+            "candidates": candidates,
+            "response": candidates[0],
         }
 
     def review(self, state: FeedbackState) -> FeedbackState:
@@ -201,17 +185,7 @@ class _Nodes:
     async def extract(self, state: FeedbackState, config: RunnableConfig) -> FeedbackState:
         prompt, review = _prompt_of(state), Review.model_validate(state["review"])
         exchange = prompt.exchanges[-1]
-        feedback = parse_feedback(review.kind, review.text, exchange.response or "")
-        request = PrincipleRequest(
-            feedback=feedback,
-            constitution=prompt.constitution,
-            prompt=prompt.description,
-            inputs=exchange.inputs,
-            id=f"{exchange.id}.f{len(exchange.feedback) + 1}",
-        )
-        proposal = await self._principles.ainvoke(request, config)
-        after = prompt.commit(proposal.edits, reason=proposal.reason, author=proposal.written_by)
-        after = after.with_exchange(exchange.model_copy(update={"feedback": (*exchange.feedback, feedback)}))
+        after, proposal = await steps.learn(self._principles, prompt, exchange, review.kind, review.text, config)
         _tell_principles(prompt, after, proposal.written_by)
         return {"prompt": _as_state(after)}
 
@@ -227,14 +201,9 @@ class _Nodes:
 
     async def update(self, state: FeedbackState, config: RunnableConfig) -> FeedbackState:
         prompt = _prompt_of(state)
-        if not prompt.needs_weaving:
+        after, update = await steps.weave(self._updates, prompt, config)
+        if update is None:
             return {}
-        base, enabled = prompt.document.base, prompt.constitution.enabled()
-        if enabled:
-            update = await self._updates.ainvoke(UpdateRequest(template=base, principles=enabled), config)
-        else:
-            update = list_principles(base, ())
-        after = prompt.commit([update.edit], reason="principles into the prompt")
         before = prompt.history.at(prompt.exchanges[-1].revision).description.text
         _tell({"type": "prompt", "before": before, "after": after.description, "listed": list(update.listed)})
         return {"prompt": _as_state(after)}

@@ -20,38 +20,29 @@ Praise is kept: the rule asks for the same again.
 Write only the rule."""
 
 _RESTATE_EXAMPLES = (
+    ("Criticism: Der Text ist nicht höflich genug.", "Schreibe höflicher."),
+    ("Criticism: No uses palabras inglesas", "No uses palabras inglesas."),
+    ("Praise: 很好，没有废话", "不要写废话。"),
+    ("Criticism: dull", "Write in a lively way."),
     ("Criticism: The summary leaves out who was responsible.", "Say who was responsible."),
-    ("Criticism: I couldn't see anywhere how old he was", "Say how old he was."),
-    (
-        "Criticism: way too many adjectives, and it must stay under 80 words",
-        "Use few adjectives and stay under 80 words.",
-    ),
+    ("Criticism: I had expected some numbers in it", "Give some numbers."),
+    ("Criticism: way too many adjectives, and it must stay under 80 words", "Use few adjectives and stay under 80 words."),
     ("Praise: I like that it does not start with a greeting.", "Do not start with a greeting."),
     ("Criticism: My grandmother of 90 can't follow this.", "Write so that a 90-year-old can follow it."),
     ("Criticism: only list hotels with a pool", "Only list hotels with a pool."),
     ("Praise: It doesn't rush to a conclusion.", "Do not rush to a conclusion."),
     ("Praise: The timeline helps me to see what came first", "Use a timeline to show what came first."),
-    (
-        "Criticism: I said I live in Oslo and you listed shops in Bergen.",
-        "List shops in the person's own city: Oslo, not Bergen.",
-    ),
+    ('Criticism: The list ends with "etc." again, that is lazy', 'Do not end the list with "etc.".'),
+    ("Criticism: I said I live in Oslo and you listed shops in Bergen.", "List shops in the person's own city: Oslo, not Bergen."),
     ("Criticism: this reads like a lawyer's letter", "Write in plain, everyday words, not like a lawyer's letter."),
-    (
-        "Criticism: temperatures are in Fahrenheit, our readers use Celsius",
-        "Give temperatures in Celsius, not Fahrenheit.",
-    ),
-    (
-        "Praise: Good: it names Maria Lopez and the deadline of 30 June.",
-        "Name Maria Lopez and the deadline of 30 June.",
-    ),
-    (
-        "Criticism: never give discounts unless the order is above 100 euros",
-        "Never give discounts unless the order is above 100 euros.",
-    ),
-    ("Criticism: Der Text ist nicht höflich genug.", "Schreibe höflicher."),
-    ("Criticism: No uses palabras inglesas", "No uses palabras inglesas."),
-    ("Praise: 很好，没有废话", "不要写废话。"),
-)
+    ("Criticism: temperatures are in Fahrenheit, our readers use Celsius", "Give temperatures in Celsius, not Fahrenheit."),
+    ("Praise: Good: it names Maria Lopez and the deadline of 3 May.", "Name Maria Lopez and the deadline of 3 May."),
+    ("Criticism: We don't serve pork and this recipe has ham.", "Suggest no recipes with pork, such as ham."),
+    ("Praise: The map in the middle is really helpful", "Put a map in the middle."),
+    ("Criticism: never give discounts unless the order is above 100 euros", "Never give discounts unless the order is above 100 euros."),
+    ("Criticism: Nobody asked for your opinion", "Do not give opinions."),
+    ("Praise: It says where its numbers come from, that is honest", "Say where the numbers come from."),
+)  # fmt: skip
 
 
 def _with_examples(system: str, examples: Sequence[tuple[str, str]], last: str) -> list[BaseMessage]:
@@ -115,9 +106,12 @@ def describe_change(change: str) -> list[BaseMessage]:
 
 def repair_rule(messages: Sequence[BaseMessage], answer: str, missing: Sequence[str]) -> list[BaseMessage]:
     """Ask again for a rule that lost part of the wish: the same request once more, with what was lost."""
-    lost = ", ".join(missing)
     asked = messages[-1].text
-    return [*messages, AIMessage(answer), HumanMessage(f"That rule lost {lost}. Once more, complete:\n{asked}")]
+    if "the form of an order" in missing:
+        ask = f"That only repeats what was said. What must the next answer do? Write an order that begins with a verb.\n{asked}"
+    else:
+        ask = f"That rule lost {', '.join(missing)}. Once more, complete:\n{asked}"
+    return [*messages, AIMessage(answer), HumanMessage(ask)]
 
 
 _FOLLOW_BOTH = "Two rules for writing answers are given. Can one answer follow both rules at once? Answer yes or no."

@@ -8,7 +8,7 @@ person's own words. So a weak model costs elegance, never intent.
 
 import json
 import logging
-import math
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -20,22 +20,21 @@ from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Add, Constitution, Delete, Edit, Principle, PrincipleEdit
 from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
-from langchain_model_alignment.feedback.changes import describe_change, form_asked
+from langchain_model_alignment.feedback.changes import describe_change, form_asked, lost_of_change
 from langchain_model_alignment.feedback.records import Feedback
+from langchain_model_alignment.feedback.relations import (
+    contradicted,
+    keeps_old,
+    rest_of,
+    share_of_yes,
+    taken_back,
+    twin_of,
+)
+from langchain_model_alignment.languages import words_of
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.structured import ask_structured
 from langchain_model_alignment.wishes import lost, takes_back
-from langchain_model_alignment.wording import (
-    SOFT_NOT,
-    clean_sentence,
-    is_negated,
-    is_order,
-    near_duplicate,
-    numbers_in,
-    quotes,
-    says,
-    stems_in,
-)
+from langchain_model_alignment.wording import clean_sentence, is_order, is_wish, quotes, says, stems_in
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +42,8 @@ Strategy = Literal["one_call", "short_steps"]
 
 # Measured on the local 1.5B model with the examples in `instructions`: see tests/integration_tests/test_quality.py.
 _KEEPS_AT = 0.55
-_CONFLICT_AT, _CONFLICT_ALONE_AT = 0.5, 0.62
-_RELATED_AT_MOST = 6
 _RULE_TOKENS = 90
+_EMOJI = re.compile(r"[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]")
 
 
 class PrincipleRequest(BaseModel):
@@ -149,8 +147,7 @@ async def _in_one_call(caller: Caller, request: PrincipleRequest, config: Runnab
         words, author = in_own_words(feedback), "person"
     # An edit that shares nothing with the principle it would overwrite is a slip of the model: the old wish stays.
     related = old if old and decision.action != "add" and _may_replace(old, words, feedback) else None
-    twin = next((p for p in constitution if near_duplicate(p.text, words)), None)
-    edits = _edits(request, words, twin or related, decision.reason)
+    edits = _edits(request, words, [related] if related else [], decision.reason)
     return PrincipleProposal(
         edits=edits, reason=decision.reason, written_by=author, lost=tuple(missing) if author == "person" else ()
     )
@@ -158,17 +155,31 @@ async def _in_one_call(caller: Caller, request: PrincipleRequest, config: Runnab
 
 async def _in_short_steps(caller: Caller, request: PrincipleRequest, config: RunnableConfig) -> PrincipleProposal:
     feedback = request.feedback
-    if feedback.kind != "rewrite" and takes_back(feedback.text):
-        old = _most_alike(request.constitution, feedback.text)
-        if old:
-            reason = f"taken back: {feedback.text}"
-            return PrincipleProposal(edits=(Delete(id=old.id),), reason=reason, written_by="person")
-    words, author, missing = await _write_rule(caller, request, config)
-    old = await _related(caller, request, words, config)
     reason = f"{feedback.kind}: {feedback.text}" if feedback.kind != "rewrite" else "rewrite of an answer"
-    return PrincipleProposal(
-        edits=_edits(request, words, old, reason), reason=reason, written_by=author, lost=tuple(missing)
-    )
+    if feedback.kind != "rewrite" and takes_back(feedback.text):
+        return await _withdraw(caller, request, reason, config)
+    words, author, missing = await _write_rule(caller, request, config)
+    twin = twin_of(request.constitution, words)
+    related = [] if twin else await contradicted(caller, request.constitution, words, config)
+    edits = _edits(request, words, related, reason)
+    return PrincipleProposal(edits=edits, reason=reason, written_by=author, lost=tuple(missing))
+
+
+async def _withdraw(
+    caller: Caller, request: PrincipleRequest, reason: str, config: RunnableConfig
+) -> PrincipleProposal:
+    """Take out the principle that the feedback withdraws, and then do what else it asks."""
+    old, rest = taken_back(request.constitution, request.feedback.text)
+    if old is None:  # a model would make a ban of "no need to"
+        edits = _edits(request, in_own_words(request.feedback), [], reason)
+        return PrincipleProposal(edits=edits, reason=reason, written_by="person")
+    gone = Delete(id=old.id)
+    if not is_wish(rest):
+        return PrincipleProposal(edits=(gone,), reason=f"taken back: {request.feedback.text}", written_by="person")
+    feedback = request.feedback.model_copy(update={"text": rest})
+    others = request.model_copy(update={"feedback": feedback, "constitution": request.constitution.apply(gone)})
+    proposal = await _in_short_steps(caller, others, config)
+    return proposal.model_copy(update={"edits": (gone, *proposal.edits), "reason": reason})
 
 
 async def _write_rule(
@@ -179,7 +190,7 @@ async def _write_rule(
     if feedback.kind == "rewrite":
         messages = instructions.describe_change(describe_change(feedback.response, feedback.text))
     else:
-        messages = instructions.restate(feedback.kind, feedback.text)
+        messages = instructions.restate(feedback.kind, _calmly(feedback.text))
     rule, missing = await _rule(caller, request, messages, config)
     if not missing:
         return rule, "model", []
@@ -202,40 +213,9 @@ async def _rule(
     missing = _faults(request, rule)
     if not missing and feedback.kind != "rewrite" and not says(rule, feedback.text):
         asked = instructions.keeps_wish(feedback.kind, feedback.text, rule)
-        if await _share_of_yes(caller, asked, config) < _KEEPS_AT:
+        if await share_of_yes(caller, asked, config) < _KEEPS_AT:
             missing = ["what the person wants"]
     return rule, missing
-
-
-async def _related(caller: Caller, request: PrincipleRequest, words: str, config: RunnableConfig) -> Principle | None:
-    """Return the principle that a new one repeats or contradicts, asking about the most alike ones only."""
-    twin = next((p for p in request.constitution if near_duplicate(p.text, words)), None)
-    if twin:
-        return twin
-    stems = stems_in(words)
-    ranked = sorted(enumerate(request.constitution), key=lambda pair: (-len(stems & stems_in(pair[1].text)), -pair[0]))
-    strongest: tuple[float, Principle] | None = None
-    for _, old in ranked[:_RELATED_AT_MOST]:
-        conflict = 1 - await _share_of_yes(caller, instructions.can_follow_both(old.sentence(), words), config)
-        enough = _CONFLICT_AT if stems & stems_in(old.text) else _CONFLICT_ALONE_AT
-        if conflict >= enough and (strongest is None or conflict > strongest[0]):
-            strongest = (conflict, old)
-    return strongest[1] if strongest else None
-
-
-async def _share_of_yes(caller: Caller, messages: Sequence[BaseMessage], config: RunnableConfig) -> float:
-    """Return how much a model leans to yes, from 0 to 1, by log probabilities where it has them."""
-    options: dict[str, Any] = {"logprobs": True, "top_logprobs": 20} if caller.traits.logprobs else {}
-    answer = await caller.ask(messages, config=config, max_tokens=1 if options else 5, **options)
-    content = (answer.message.response_metadata.get("logprobs") or {}).get("content") or []
-    shares = {"yes": 0.0, "no": 0.0}
-    for token in content[0].get("top_logprobs", []) if content else []:
-        word = token["token"].strip().lower()
-        if word in shares:
-            shares[word] += math.exp(token["logprob"])
-    if sum(shares.values()) > 0:
-        return shares["yes"] / sum(shares.values())
-    return 0.0 if answer.text.strip().lower().startswith("no") else 1.0
 
 
 def _faults(request: PrincipleRequest, words: str) -> list[str]:
@@ -245,42 +225,17 @@ def _faults(request: PrincipleRequest, words: str) -> list[str]:
     feedback = request.feedback
     faults = [] if feedback.kind == "rewrite" else lost(feedback.text, words, feedback.kind)
     if feedback.kind == "rewrite":
-        faults += lost_of_change(feedback, words)
+        faults += lost_of_change(feedback.response, feedback.text, words)
     if quotes(words, feedback.response) and not quotes(words, feedback.text):
         faults.append("being general (it copies the answer)")
     return faults
 
 
-def lost_of_change(feedback: Feedback, words: str) -> list[str]:
-    """Return what a principle made from a rewrite lost: it must speak of what changed, as a rule for all answers.
-
-    Example:
-        >>> feedback = Feedback(kind="rewrite", text="It opened in 1999.", response="Jane Miller opened it in 1999.")
-        >>> lost_of_change(feedback, "Name Jane Miller.")
-        ['what was taken out (the order asks for it)']
-    """
-    first = words.split(" ", 1)[0].strip(".,:").lower()
-    if first in {"change", "replace", "rename", "rewrite", "edit"} or quotes(words, feedback.text, run=6):
-        return ["being a rule for all answers (it is about this one)"]
-    change = describe_change(feedback.response, feedback.text)
-    added = " ".join(line for line in change.splitlines() if line.startswith("Added:"))
-    numbers = sorted(numbers_in(added) - numbers_in(words))
-    if numbers:
-        return [f"the number {numbers[0]}"]
-    if len(feedback.text) > 1.5 * len(feedback.response) and stems_in(words) & stems_in("short shorter brief concise"):
-        return ["that the answer became longer"]
-    told, before, after = stems_in(words), stems_in(feedback.response), stems_in(feedback.text)
-    gone, come = before - after, after - before
-    if told & gone and not told & come and not (is_negated(words) or SOFT_NOT.search(words.lower())):
-        return ["what was taken out (the order asks for it)"]
-    return [] if told & (_FORM | gone | come) else ["what was changed"]
-
-
-# Words that speak of the form of an answer, which no word of the answer itself shows.
-_FORM = stems_in(
-    "short shorter brief concise simple clear list bullet bullets numbered table polite friendly formal informal "
-    "casual direct careful greeting question tone source sources cite example examples steps units details facts positive"
-)
+def _calmly(text: str) -> str:
+    """Return feedback as a small model reads it best: not shouted, and without the face that a verdict is given with."""
+    calm = text.lower() if text.isupper() else text
+    bare = _EMOJI.sub("", calm).strip()
+    return calm if is_wish(text) or len(words_of(bare)) < 1 else bare
 
 
 def in_own_words(feedback: Feedback) -> str:
@@ -290,36 +245,41 @@ def in_own_words(feedback: Feedback) -> str:
         >>> in_own_words(Feedback(kind="critique", text="never promise refunds"))
         'Never promise refunds.'
         >>> in_own_words(Feedback(kind="critique", text="The sources are missing."))
-        'Heed this criticism: “The sources are missing.”'
+        'Answer so that this criticism no longer applies: “The sources are missing.”'
     """
     text = " ".join(feedback.text.split())
     if feedback.kind == "rewrite":
         form = form_asked(feedback.response, feedback.text)
         return " ".join([*form, f"Answer in the manner of this example, written by a person: “{text}”"])
     if feedback.kind == "kudos":
-        return f"Keep to what was praised: “{text}”"
+        return f"Keep doing what was praised here: “{text}”"
     if is_order(text):
         return f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?。！？' else '.'}"
-    return f"Heed this criticism: “{text}”"
+    return f"Answer so that this criticism no longer applies: “{text}”"
 
 
-def _edits(request: PrincipleRequest, words: str, old: Principle | None, reason: str) -> tuple[PrincipleEdit, ...]:
+def _edits(
+    request: PrincipleRequest, words: str, related: Sequence[Principle], reason: str
+) -> tuple[PrincipleEdit, ...]:
+    """Return the edits that put new words in, in place of the first related principle; the others it replaces go."""
     evidence = (request.id,) if request.id else ()
-    if old is None:
+    twin = twin_of(request.constitution, words)
+    if twin is not None:
+        return (Edit(id=twin.id, text=twin.text, evidence=evidence, reason=reason),)
+    if not related:
         return (Add(text=words, evidence=evidence, reason=reason),)
-    text = old.text if near_duplicate(old.text, words) else words
-    return (Edit(id=old.id, text=text, evidence=evidence, reason=reason),)
+    first, *others = related
+    text = " ".join(filter(None, [words, *(rest_of(old.text, words) for old in related)]))
+    return (
+        Edit(id=first.id, text=text, evidence=evidence, reason=reason),
+        *(Delete(id=old.id) for old in others),
+    )
 
 
 def _may_replace(old: Principle, words: str, feedback: Feedback) -> bool:
+    """Whether a strong model's edit may overwrite a principle: the same matter, and nothing besides is lost."""
     about = stems_in(words) | stems_in(feedback.text)
-    return bool(stems_in(old.text) & about)
-
-
-def _most_alike(constitution: Constitution, text: str) -> Principle | None:
-    stems = stems_in(text)
-    best = max(constitution, key=lambda p: len(stems & stems_in(p.text)), default=None)
-    return best if best is not None and stems & stems_in(best.text) else None
+    return bool(stems_in(old.text) & about) and keeps_old(old.text, words, feedback.text)
 
 
 def _shown(value: Any) -> str:

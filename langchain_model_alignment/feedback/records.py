@@ -1,9 +1,6 @@
 """What the feedback floor keeps: feedback, exchanges, and the aligned prompt they belong to. All plain JSON."""
 
-import contextlib
-import errno
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import to_jsonable_python
 
+from langchain_model_alignment.artifacts import one_line, parse_json, read_json, write_text
 from langchain_model_alignment.constitution import Constitution, Principle
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, FeedbackError
 from langchain_model_alignment.feedback.instructions import PRINCIPLES_HEADING
@@ -97,18 +95,18 @@ class AlignedPrompt(_Record):
     """A prompt, its principles, its history and its exchanges: an immutable value, JSON in and out.
 
     Example:
-        >>> from langchain_model_alignment.constitution import Add
-        >>> aligned = AlignedPrompt.from_prompt("Give three uses for {item}.")
-        >>> aligned = aligned.commit([Add(text="Name a creative use.")], reason="critique")
-        >>> print(aligned.effective.text)
-        Give three uses for {item}.
-        <BLANKLINE>
-        Follow these principles:
-        - Name a creative use.
-        >>> AlignedPrompt.from_json(aligned.to_json()) == aligned
-        True
-        >>> aligned.to_prompt().format_messages(item="a rope")[0].content.splitlines()[0]
-        'Give three uses for a rope.'
+            >>> from langchain_model_alignment.constitution import Add
+            >>> aligned = AlignedPrompt.from_prompt("Give three uses for {item}.")
+            >>> aligned = aligned.commit([Add(text="Name a creative use.")], reason="critique")
+            >>> print(aligned.effective.text)
+            Give three uses for {item}.
+            <BLANKLINE>
+            Follow these principles:
+            - Name a creative use.
+            >>> AlignedPrompt.from_json(aligned.to_json()) == aligned
+            True
+            >>> aligned.to_prompt().format_messages(item="a rope")[0].content.splitlines()[0]
+            'Give three uses for a rope.'
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -212,7 +210,7 @@ class AlignedPrompt(_Record):
         Raises:
             ArtifactError: It is not JSON, not an aligned prompt, or of a newer version.
         """
-        return cls.from_dict(_parse(text), "The JSON")
+        return cls.from_dict(parse_json(text), "The JSON")
 
     @classmethod
     def from_dict(cls, value: Any, where: str = "The value") -> Self:
@@ -240,20 +238,7 @@ class AlignedPrompt(_Record):
         Raises:
             ArtifactError: The file cannot be written.
         """
-        path = Path(path)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        make_place(path)
-        try:
-            part.write_text(self.to_json() + "\n", encoding="utf-8")
-            os.replace(part, path)
-        except OSError as error:
-            raise ArtifactError(
-                f"{path} cannot be written ({error.strerror or error}); choose another place."
-            ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
-        return path
+        return write_text(path, self.to_json() + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -262,11 +247,7 @@ class AlignedPrompt(_Record):
         Raises:
             ArtifactError: The file is not there, not readable, or not an aligned prompt.
         """
-        try:
-            text = Path(path).read_bytes()
-        except OSError as error:
-            raise ArtifactError(f"{path} cannot be read ({error.strerror or error}); check the path.") from error
-        return cls.from_dict(_parse(text, str(path)), str(path))
+        return cls.from_dict(read_json(path), str(path))
 
     @model_validator(mode="before")
     @classmethod
@@ -293,20 +274,6 @@ class AlignedPrompt(_Record):
         return rest
 
 
-def make_place(path: Path) -> None:
-    """Make the folder that a file is to be written into.
-
-    Raises:
-        ArtifactError: It cannot be made, or not be written to.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path.parent, os.W_OK):
-            raise PermissionError(errno.EACCES, "it is read-only")
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be written ({error.strerror or error}); choose another place.") from error
-
-
 def parse_feedback(kind: FeedbackKind, text: str, response: str) -> Feedback:
     """Return a feedback record.
 
@@ -317,21 +284,3 @@ def parse_feedback(kind: FeedbackKind, text: str, response: str) -> Feedback:
         return Feedback(kind=kind, text=text, response=response)
     except ValidationError as error:
         raise FeedbackError("The feedback is empty; say in a few words what to change or keep.") from error
-
-
-def one_line(error: Exception) -> str:
-    """Return what a validation found, in one line and without the values it found it in."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}".strip(": ").rstrip(".")
-    return str(error).rstrip(".")
-
-
-def _parse(text: str | bytes, where: str = "The text") -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(
-            f"{where} is not JSON ({type(error).__name__}); give a file written by this library."
-        ) from error

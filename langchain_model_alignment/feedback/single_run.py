@@ -4,8 +4,7 @@ Takes over the job and the names of `AlignableSingleRun` of model-alignment. Eve
 `a` in front that behaves the same.
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, overload
 
 from langchain_core.prompts import ChatPromptTemplate
@@ -14,16 +13,14 @@ from langchain_core.runnables import RunnableConfig
 from langchain_model_alignment.calls import ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Delete, Edit, Principle, Set
 from langchain_model_alignment.errors import EditError, FeedbackError, PromptError
-from langchain_model_alignment.feedback.principles import PrincipleRequest, Strategy, create_principle_chain
-from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, FeedbackKind, parse_feedback
-from langchain_model_alignment.feedback.respond import respond
+from langchain_model_alignment.feedback import steps
+from langchain_model_alignment.feedback.principles import Strategy, create_principle_chain
+from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, FeedbackKind
 from langchain_model_alignment.feedback.suggestions import SuggestionRequest, create_critique_chain, create_kudos_chain
 from langchain_model_alignment.feedback.updates import (
     DirectUpdateRequest,
-    UpdateRequest,
     create_direct_update_chain,
     create_prompt_update_chain,
-    list_principles,
 )
 from langchain_model_alignment.history import AnyEdit
 from langchain_model_alignment.loop import run_sync
@@ -139,19 +136,9 @@ class AlignableSingleRun:
         """Answer an input; the async twin of `send_input`."""
         if n < 1:
             raise PromptError(f"{n} candidates were asked for; ask for 1 or more.")
-        template = self._data.effective
-        if not template.messages:
-            raise PromptError("There is no prompt yet; give one with set_model_description first.")
-        values = template.check_inputs(inputs)
-        messages = template.fill(values)
-        samples = (respond(self._prompt_caller, messages, sample=i if n > 1 else None, config=config) for i in range(n))
-        candidates = tuple(await asyncio.gather(*samples))
-        self._pending = Exchange(
-            id=f"e{len(self._data.exchanges) + 1}",
-            inputs=values,
-            candidates=candidates,
-            revision=self._data.history.head,
-        )
+        exchange = await steps.answer(self._prompt_caller, self._data, inputs, n, config)
+        self._pending = exchange.model_copy(update={"response": None})
+        candidates = exchange.candidates
         if n == 1 and commit:
             self.commit_model_response(candidates[0])
         return list(candidates) if n > 1 else candidates[0]
@@ -284,14 +271,8 @@ class AlignableSingleRun:
         self, *, method: Literal["weave", "list"] = "weave", config: RunnableConfig | None = None
     ) -> str:
         """Update from principles; the async twin of `update_model_description_from_principles`."""
-        base = self._base()
-        if self._data.needs_weaving:
-            enabled = self._data.constitution.enabled()
-            if method == "list" or not enabled:
-                update = list_principles(base, enabled)
-            else:
-                update = await self._updates.ainvoke(UpdateRequest(template=base, principles=enabled), config)
-            self._data = self._data.commit([update.edit], reason="principles into the prompt")
+        chain = self._updates if method == "weave" else None
+        self._data, _ = await steps.weave(chain, self._data, config)
         return self.get_model_description_with_principles()
 
     def update_model_description_from_feedback(self, feedback: str, *, config: RunnableConfig | None = None) -> str:
@@ -311,7 +292,10 @@ class AlignableSingleRun:
         self, feedback: str, *, config: RunnableConfig | None = None
     ) -> str:
         """Update from feedback; the async twin of `update_model_description_from_feedback`."""
-        request = DirectUpdateRequest(template=self._base(), feedback=feedback)
+        base = self._data.document.base
+        if not base.messages:
+            raise PromptError("There is no prompt yet; give one with set_model_description first.")
+        request = DirectUpdateRequest(template=base, feedback=feedback)
         update = await self._direct.ainvoke(request, config)
         self._data = self._data.commit([update.edit], reason=f"direct: {feedback.strip()}")
         return self.get_model_description_with_principles()
@@ -368,12 +352,6 @@ class AlignableSingleRun:
         self._data = self._data.commit([edit], reason="edited by hand", author="person")
         return self._data.principles
 
-    def _base(self) -> Template:
-        base = self._data.document.base
-        if not base.messages:
-            raise PromptError("There is no prompt yet; give one with set_model_description first.")
-        return base
-
     def _keep(self, exchange: Exchange) -> None:
         self._data = self._data.with_exchange(exchange)
         self._pending = None
@@ -402,16 +380,5 @@ class AlignableSingleRun:
 
     async def _feedback(self, kind: FeedbackKind, text: str, config: RunnableConfig | None) -> list[Principle]:
         exchange = self._answered()
-        feedback = parse_feedback(kind, text, exchange.response or "")
-        given: Sequence[Any] = exchange.feedback
-        request = PrincipleRequest(
-            feedback=feedback,
-            constitution=self._data.constitution,
-            prompt=self._data.description,
-            inputs=exchange.inputs,
-            id=f"{exchange.id}.f{len(given) + 1}",
-        )
-        proposal = await self._principles.ainvoke(request, config)
-        data = self._data.commit(proposal.edits, reason=proposal.reason, author=proposal.written_by)
-        self._data = data.with_exchange(exchange.model_copy(update={"feedback": (*exchange.feedback, feedback)}))
+        self._data, _ = await steps.learn(self._principles, self._data, exchange, kind, text, config)
         return self._data.principles

@@ -1,5 +1,6 @@
 """Critiques and kudos that a person could give: three each, distinct, about this response."""
 
+import json
 import re
 from typing import Any, Literal
 
@@ -12,9 +13,10 @@ from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.languages import words_of
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.wishes import claims_absence
-from langchain_model_alignment.wording import near_duplicate, stems_in
+from langchain_model_alignment.wording import alike, clean_sentence, stems_in
 
 _WANTED = 3
+_ALIKE = 0.6
 _ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|reason[_ ]?\d\s*:)\s*", re.IGNORECASE)
 
 
@@ -80,7 +82,7 @@ async def _suggest(caller: Caller, kind: str, request: SuggestionRequest, config
     for _ in range(2):
         answer = await caller.ask(messages, config=config)
         for item in read_items(answer.text):
-            if any(near_duplicate(item, other) for other in (*found, *spare)):
+            if any(alike(item, other) >= _ALIKE for other in (*found, *spare)):
                 continue
             (found if _is_about(item, request.response) else spare).append(item)
         if len(found) >= _WANTED:
@@ -99,9 +101,15 @@ def read_items(text: str) -> list[str]:
         >>> read_items("Sure, here are three:\n\n- Too short.\n- No sources.\n")
         ['Too short.', 'No sources.']
     """
+    try:
+        listed = json.loads(text)
+    except ValueError:
+        listed = None
+    if isinstance(listed, list):
+        return [item.strip() for item in listed if isinstance(item, str) and words_of(item)]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     marked = [line for line in lines if _ITEM.match(line)]
-    items = [_ITEM.sub("", line).strip().strip("{}").strip() for line in (marked or lines)]
+    items = [clean_sentence(_ITEM.sub("", line)) for line in (marked or lines)]
     return [item for item in items if words_of(item)]
 
 

@@ -5,6 +5,7 @@ still said, and each principle is said. What fails goes back once with the reaso
 what was asked is listed below it.
 """
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,11 +20,13 @@ from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.feedback.principles import Strategy, strategy_of
 from langchain_model_alignment.history import TemplateEdit, principle_key
+from langchain_model_alignment.literals import check_variables
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.structured import ask_structured
-from langchain_model_alignment.literals import check_variables
 from langchain_model_alignment.templates import Template
 from langchain_model_alignment.wording import names_in, numbers_in, says, stems_in
+
+logger = logging.getLogger(__name__)
 
 FaultIn = Callable[[str], str | None]
 
@@ -236,7 +239,10 @@ async def _rewrite(
 
 async def _written(caller: Caller, strategy: Strategy, messages: Sequence[BaseMessage], config: RunnableConfig) -> str:
     if strategy == "one_call":
-        return clean_prompt((await ask_structured(caller, messages, _Rewritten, config=config)).text)
+        try:
+            return clean_prompt((await ask_structured(caller, messages, _Rewritten, config=config)).text)
+        except MalformedAnswerError as error:
+            logger.warning("The rewritten prompt could not be read, so it is asked for as plain text: %s", error)
     return clean_prompt((await caller.ask(messages, config=config)).text)
 
 

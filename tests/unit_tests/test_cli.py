@@ -288,7 +288,7 @@ def test_a_line_that_means_nothing_is_explained_and_the_question_stays(
     assert [p.text for p in saved(prompt_file).principles] == ["Be brief."]
 
 
-@pytest.mark.parametrize("line", ["c", "k", "e p1", "d", "b", "i", "i name", "d p1 p2", "on", "quit", "exit", "help"])
+@pytest.mark.parametrize("line", ["c", "k", "e p1", "d", "b", "i", "i name", "d p1 p2", "on"])
 def test_half_a_command_is_not_taken_for_a_critique(line: str):
     with pytest.raises(ValueError, match=r"\?|[Ww]rite|Type"):
         read_turn(line, [], lambda: "")
@@ -387,7 +387,7 @@ def test_resume_after_the_first_answer_failed_answers(say: Say):
 def test_a_session_that_was_accepted_says_so_when_resumed(say: Say):
     say("q")
     result = say(options=("--resume",))
-    assert "accepted" in flat(result) or "finished" in flat(result)
+    assert "accepted" in str(result.exception)
 
 
 def test_after_accepting_the_same_prompt_can_be_aligned_once_more(say: Say):

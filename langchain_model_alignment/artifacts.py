@@ -1,0 +1,90 @@
+"""Files that last: JSON read with one sentence for what is wrong, and written so that the old file stays whole."""
+
+import contextlib
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from langchain_model_alignment.errors import ArtifactError
+
+
+def read_json(path: str | Path) -> Any:
+    """Return the value in a JSON file.
+
+    Raises:
+        ArtifactError: The file is not there, cannot be read, or is not JSON.
+    """
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read ({error.strerror or error}); check the path.") from error
+    return parse_json(text, str(path))
+
+
+def parse_json(text: str | bytes, where: str = "The text") -> Any:
+    """Return the value that a JSON text stands for.
+
+    Args:
+        text: The JSON.
+        where: What to call it when it is not JSON.
+
+    Raises:
+        ArtifactError: It is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(
+            f"{where} is not JSON ({type(error).__name__}); give a file written by this library."
+        ) from error
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file whole or not at all.
+
+    Raises:
+        ArtifactError: It cannot be written.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    make_place(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+    return path
+
+
+def make_place(path: Path) -> None:
+    """Make the folder that a file is to be written into.
+
+    Raises:
+        ArtifactError: It cannot be made, or not be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is read-only")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def one_line(error: Exception) -> str:
+    """Return what a validation found, in one line and without the values it found it in."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}".strip(": ").rstrip(".")
+    return str(error).rstrip(".")
+
+
+def _unwritable(path: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"{path} cannot be written ({error.strerror or error}); choose another place.")

@@ -1,0 +1,84 @@
+"""The examples run, with a scripted model in place of the local one."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from langchain_core.messages import BaseMessage
+
+from langchain_model_alignment import AlignedPrompt
+from tests.fakes import ScriptedChatModel
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests here")
+
+
+def mind(messages: list[BaseMessage]) -> str:
+    """Writes the principle that each piece of feedback in the examples asks for, and lets the prompt stay short."""
+    system, told = messages[0].text, messages[-1].text
+    if "list of principles" in system:
+        wishes = {
+            "ask for the order number": "Ask for the order number.",
+            "polite": "Be polite.",
+            "I will look at once": "Say that you will look at once.",
+            "two sentences": "Write at most two sentences.",
+            "other shops": "Never mention other shops.",
+        }
+        rule = next(rule for wish, rule in reversed(wishes.items()) if wish in told)
+        return json.dumps({"reason": "asked", "action": "add", "principle": rule})
+    if "rewrite instructions" in system:
+        return json.dumps({"text": ""})
+    return f"An answer to: {told}"
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
+    llm = ScriptedChatModel(mind)
+    monkeypatch.setattr("langchain_model_alignment.models.resolve_chat_model", lambda name: llm)
+    return llm
+
+
+def run(name: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--model", "scripted:model", *arguments])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+@pytest.mark.usefixtures("model")
+def test_a_prompt_is_aligned_and_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "reply.json"
+    run("align_a_prompt.py", "--out", str(out), monkeypatch=monkeypatch)
+    aligned = AlignedPrompt.load(out)
+    assert [p.text for p in aligned.principles][:2] == ["Ask for the order number.", "Be polite."]
+    assert len(aligned.principles) == 3
+    assert "Be polite." in aligned.exchanges[-1].candidates[0]
+    assert "p1: Ask for the order number." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("model")
+def test_the_feedback_loop_is_resumed_twice_from_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    run("feedback_loop.py", "--file", str(tmp_path / "thread.sqlite"), monkeypatch=monkeypatch)
+    output = capsys.readouterr().out
+    assert output.count("The person:") == 2
+    assert output.partition("Accepted.")[2].count("Write at most two sentences.") == 1
+
+
+def test_the_aligned_prompt_and_the_principle_chain_drop_into_chains(
+    model: ScriptedChatModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    run("drop_in_chain.py", monkeypatch=monkeypatch)
+    assert "+ p1: Never mention other shops." in capsys.readouterr().out
+    assert "Never mention other shops." not in model.requests[0].text
+    assert "Never mention other shops." in model.last.messages[0].text
+    assert "You answer for Acme." in model.last.messages[0].text
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_the_readme_lists_every_example(name: str):
+    assert f"python examples/{name}" in (EXAMPLES / "README.md").read_text(encoding="utf-8")
