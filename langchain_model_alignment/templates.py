@@ -8,30 +8,19 @@ import itertools
 import re
 import string
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, convert_to_messages
-from langchain_core.prompts import (
-    AIMessagePromptTemplate,
-    ChatPromptTemplate,
-    HumanMessagePromptTemplate,
-    MessagesPlaceholder,
-    PromptTemplate,
-    SystemMessagePromptTemplate,
-)
-from langchain_core.prompts.few_shot import FewShotChatMessagePromptTemplate
 from pydantic import BaseModel, ConfigDict
 
 from langchain_model_alignment.errors import PromptError
 from langchain_model_alignment.literals import VARIABLE, variables_in
 
 Role = Literal["system", "human", "ai", "placeholder"]
+if TYPE_CHECKING:  # LangChain's prompts take a tenth of a second to import, and few runs convert any
+    from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
+
 _MESSAGES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "human": HumanMessage, "ai": AIMessage}
-_TEMPLATES: dict[str, Any] = {
-    "system": SystemMessagePromptTemplate,
-    "human": HumanMessagePromptTemplate,
-    "ai": AIMessagePromptTemplate,
-}
 
 
 class PromptMessage(BaseModel):
@@ -180,19 +169,22 @@ class Template(BaseModel):
         message = self.messages[index].model_copy(update={"text": text})
         return self.model_copy(update={"messages": (*self.messages[:index], message, *self.messages[index + 1 :])})
 
-    def to_prompt(self) -> ChatPromptTemplate:
+    def to_prompt(self) -> "ChatPromptTemplate":
         """Return the same prompt as LangChain's `ChatPromptTemplate`, with every other brace escaped."""
+        from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+
+        kinds = _template_kinds()
         messages: list[Any] = []
         for message in self.messages:
             if message.role == "placeholder":
                 messages.append(MessagesPlaceholder(message.text, optional=message.optional))
             else:
-                messages.append(_TEMPLATES[message.role].from_template(self._escaped(message.text)))
+                messages.append(kinds[message.role].from_template(self._escaped(message.text)))
         prompt = ChatPromptTemplate(messages)
         return prompt.partial(**self.partials) if self.partials else prompt
 
     @classmethod
-    def from_prompt(cls, prompt: ChatPromptTemplate) -> Self:
+    def from_prompt(cls, prompt: "ChatPromptTemplate") -> Self:
         """Read a `ChatPromptTemplate`: its messages, few-shot examples, placeholders and partials survive.
 
         Raises:
@@ -248,7 +240,23 @@ class _Part(NamedTuple):
     partials: Mapping[str, Any] = {}
 
 
+def _template_kinds() -> dict[str, Any]:
+    from langchain_core.prompts import (
+        AIMessagePromptTemplate,
+        HumanMessagePromptTemplate,
+        SystemMessagePromptTemplate,
+    )
+
+    return {
+        "system": SystemMessagePromptTemplate,
+        "human": HumanMessagePromptTemplate,
+        "ai": AIMessagePromptTemplate,
+    }
+
+
 def _read_part(part: Any) -> list[_Part]:
+    from langchain_core.prompts import FewShotChatMessagePromptTemplate, MessagesPlaceholder, PromptTemplate
+
     if isinstance(part, MessagesPlaceholder):
         message = PromptMessage(role="placeholder", text=part.variable_name, optional=part.optional)
         return [_Part(message)]
@@ -256,7 +264,7 @@ def _read_part(part: Any) -> list[_Part]:
         return [_read_message(message) for message in part.format_messages()]
     if isinstance(part, BaseMessage):
         return [_read_message(part)]
-    role = next((r for r, kind in _TEMPLATES.items() if isinstance(part, kind)), None)
+    role = next((r for r, kind in _template_kinds().items() if isinstance(part, kind)), None)
     inner = getattr(part, "prompt", None)
     if role is None or not isinstance(inner, PromptTemplate) or inner.template_format != "f-string":
         raise PromptError(
@@ -266,7 +274,7 @@ def _read_part(part: Any) -> list[_Part]:
     return [_read_template(role, inner)]
 
 
-def _read_template(role: str, prompt: PromptTemplate) -> _Part:
+def _read_template(role: str, prompt: "PromptTemplate") -> _Part:
     text, literal_text, fields = "", "", set()
     for literal, field, spec, conversion in string.Formatter().parse(prompt.template):
         text, literal_text = text + literal, literal_text + literal

@@ -1,5 +1,6 @@
 """The command line, `langchain-align`."""
 
+import io
 import os
 import sys
 
@@ -11,6 +12,9 @@ def main() -> None:
     from langchain_model_alignment.cli.app import app
     from langchain_model_alignment.errors import AlignmentError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character gets another one
     try:
         app()
     except AlignmentError as error:

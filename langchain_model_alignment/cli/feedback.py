@@ -43,13 +43,17 @@ def run_feedback(
     """Align a prompt in the terminal: read an answer, say what is wrong or right, see what changes."""
     console = Console()
     target = out or prompt_file.with_name(f"{prompt_file.stem.removesuffix('.aligned')}.aligned.json")
-    session = target.with_suffix(".session.sqlite")
+    session = target.with_name(f"{target.name.removesuffix('.json')}.session.sqlite")
     if resume and not session.exists():
         if target.exists():
             raise ArtifactError(f"The session was accepted; begin a new one from it: langchain-align feedback {target}")
         raise ArtifactError(f"There is no session at {session} to go on with; leave --resume out to begin one.")
     if not resume and session.exists():
         raise ArtifactError(f"A session is saved at {session}; go on with --resume, or give another --out.")
+    if not resume and target.exists() and not (target.suffix == ".json" and target.resolve() == prompt_file.resolve()):
+        raise ArtifactError(
+            f"{target} is there already; go on from it (langchain-align feedback {target}), or give another --out."
+        )
     make_place(target)
     start = None if resume else _start(prompt_file, inputs or [])
     caller = Caller(open_model(model, console))
@@ -72,7 +76,7 @@ def run_feedback(
 
 def _start(prompt_file: Path, inputs: list[str]) -> dict[str, Any]:
     try:
-        text = prompt_file.read_text(encoding="utf-8").strip()
+        text = prompt_file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ArtifactError(f"{prompt_file} cannot be read ({reason}); give a text file with the prompt.") from error
@@ -123,8 +127,8 @@ class _Loop:
             suggestions = self._suggest(question)
             question = self._take_turn(question, suggestions)
         # The JSON has everything; the thread of a finished session would only stand in the way of the next one.
-        for file in self.session.parent.glob(f"{self.session.name}*"):
-            file.unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            self.session.with_name(self.session.name + suffix).unlink(missing_ok=True)
         self.console.print(plain(f"\nDone. The aligned prompt is in {self.target}."))
 
     def _take_turn(self, question: dict[str, Any], suggestions: list[str]) -> dict[str, Any] | None:
@@ -164,11 +168,18 @@ class _Loop:
         with waiting(self.console, first) as say:
 
             async def stream() -> None:
+                said = ""
+                modes = ["custom", "messages"]
                 async with self._compiled() as graph:
-                    async for event in graph.astream(value, _THREAD, stream_mode="custom"):
-                        show_event(self.console, event)
-                        if event["type"] in _NEXT:
-                            say(_NEXT[event["type"]])
+                    async for mode, event in graph.astream(value, _THREAD, stream_mode=modes):
+                        if mode == "custom":
+                            show_event(self.console, event)
+                            said = ""
+                            if event["type"] in _NEXT:
+                                say(_NEXT[event["type"]])
+                        elif event[1].get("langgraph_node") == "respond":
+                            said += event[0].text
+                            say(f"answering: {' '.join(said.split())[-48:]}")
 
             run_sync(stream())
         prompt = self._state().values.get("prompt")
@@ -202,8 +213,9 @@ class _Loop:
 
         with waiting(self.console, "thinking of feedback you could give"):
             answers = dict(zip(self._suggesting, run_sync(both()), strict=True))
+        which = " answer 1" if len(question["candidates"]) > 1 else ""
         found: list[str] = []
-        for word, title in (("c", "You could criticise"), ("k", "or praise")):
+        for word, title in (("c", f"You could criticise{which}"), ("k", "or praise")):
             items = answers[word]
             if isinstance(items, BaseException):
                 self.console.print(plain(f"No suggestions this time: {items}", "dim"))

@@ -76,8 +76,10 @@ def read_turn(line: str, suggestions: Sequence[str], read_more: Callable[[], str
             raise ValueError(f"There is no suggestion {number}; type your own feedback, or ? for help.")
         line = suggestions[number - 1]
     word, _, rest = line.partition(" ")
-    word, rest = word.lower(), rest.strip()
-    word = _SAME.get(word, word) if not rest else word
+    rest = rest.strip()
+    if not rest or _starts_with_id(rest):  # "C code is missing" is a sentence; "Q" and "D p1" are commands
+        word = word.lower()
+        word = word if rest else _SAME.get(word, word)
     if word == "r" and not rest:
         return Turn(review={"action": "rewrite", "text": read_more()})
     if not rest and word in _ALONE:

@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from langchain_core.messages import BaseMessage
-from langchain_core.prompts import ChatPromptTemplate
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,6 +26,9 @@ from langchain_model_alignment.errors import AlignmentError, ArtifactError, Feed
 from langchain_model_alignment.feedback.instructions import PRINCIPLES_HEADING
 from langchain_model_alignment.history import AnyEdit, Document, History, TemplateEdit, principle_key
 from langchain_model_alignment.templates import Template
+
+if TYPE_CHECKING:
+    from langchain_core.prompts import ChatPromptTemplate
 
 SCHEMA_VERSION = 1
 """The version of the JSON written here; a newer one is refused."""
@@ -158,7 +160,7 @@ class AlignedPrompt(_Record):
         """
         return cls(history=History(root=Document(base=as_template(prompt))))
 
-    def to_prompt(self) -> ChatPromptTemplate:
+    def to_prompt(self) -> "ChatPromptTemplate":
         """Return the prompt as it stands, principles included, as LangChain's `ChatPromptTemplate`."""
         return self.effective.to_prompt()
 

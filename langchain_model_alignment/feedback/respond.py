@@ -3,14 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from langchain_model_alignment.calls import Caller, visible_text
+from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller, visible_text
 from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.models import variation_of
 
 _ANSWER_KEYS = ("messages", "answer", "output", "response", "result", "text")
+
+
+def as_target(model: ChatModelLike | Runnable[Any, Any]) -> Caller | Runnable[Any, Any]:
+    """Return what answers a prompt: a chat model behind its gate, any other Runnable as it is."""
+    if isinstance(model, Runnable) and not isinstance(model, BaseChatModel):
+        return model
+    return as_caller(model)
 
 
 async def respond(

@@ -5,17 +5,17 @@ Takes over the job and the names of `AlignableSingleRun` of model-alignment. Eve
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig
 
-from langchain_model_alignment.calls import ChatModelLike, as_caller
+from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Delete, Edit, Principle, Set
-from langchain_model_alignment.errors import EditError, FeedbackError, PromptError
+from langchain_model_alignment.errors import ConfigurationError, EditError, FeedbackError, PromptError
 from langchain_model_alignment.feedback import steps
 from langchain_model_alignment.feedback.principles import Strategy, create_principle_chain
 from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, FeedbackKind
+from langchain_model_alignment.feedback.respond import as_target
 from langchain_model_alignment.feedback.suggestions import SuggestionRequest, create_critique_chain, create_kudos_chain
 from langchain_model_alignment.feedback.updates import (
     DirectUpdateRequest,
@@ -25,6 +25,9 @@ from langchain_model_alignment.feedback.updates import (
 from langchain_model_alignment.history import AnyEdit
 from langchain_model_alignment.loop import run_sync
 from langchain_model_alignment.templates import Template
+
+if TYPE_CHECKING:
+    from langchain_core.prompts import ChatPromptTemplate
 
 Inputs = Mapping[str, Any] | str | None
 
@@ -46,7 +49,7 @@ class AlignableSingleRun:
 
     def __init__(
         self,
-        prompt_model: ChatModelLike,
+        prompt_model: ChatModelLike | Runnable[Any, Any],
         alignment_model: ChatModelLike | None = None,
         data: AlignedPrompt | None = None,
         *,
@@ -55,13 +58,22 @@ class AlignableSingleRun:
         """Make the object.
 
         Args:
-            prompt_model: The model that answers the prompt.
+            prompt_model: What answers the prompt: a chat model, or any Runnable that takes the prompt's messages.
             alignment_model: The model that writes principles and prompts; the prompt model, when absent.
             data: An aligned prompt to go on from.
             strategy: How to ask the alignment model; by default what fits it.
+
+        Raises:
+            ConfigurationError: A Runnable that is no chat model answers, and no alignment model is given.
+            ModelNameError: A model's name means nothing here, or its package is not installed.
         """
-        self._prompt_caller = as_caller(prompt_model)
-        aligner = self._prompt_caller if alignment_model is None else as_caller(alignment_model)
+        self._target = as_target(prompt_model)
+        if alignment_model is not None:
+            aligner = as_caller(alignment_model)
+        elif isinstance(self._target, Caller):
+            aligner = self._target
+        else:
+            raise ConfigurationError("The prompt model is a Runnable and no chat model; give an alignment_model too.")
         self._principles = create_principle_chain(aligner, strategy=strategy)
         self._updates = create_prompt_update_chain(aligner, strategy=strategy)
         self._direct = create_direct_update_chain(aligner, strategy=strategy)
@@ -136,7 +148,7 @@ class AlignableSingleRun:
         """Answer an input; the async twin of `send_input`."""
         if n < 1:
             raise PromptError(f"{n} candidates were asked for; ask for 1 or more.")
-        exchange = await steps.answer(self._prompt_caller, self._data, inputs, n, config)
+        exchange = await steps.answer(self._target, self._data, inputs, n, config)
         self._pending = exchange.model_copy(update={"response": None})
         candidates = exchange.candidates
         if n == 1 and commit:

@@ -299,7 +299,19 @@ def test_a_command_in_capitals_is_the_command(line: str):
     assert read_turn(line, [], lambda: "") == read_turn(line.lower(), [], lambda: "")
 
 
-@pytest.mark.parametrize("line", ["a joke is missing", "do not greet", "i want it shorter", "be brief", "on time!"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a joke is missing",
+        "do not greet",
+        "i want it shorter",
+        "be brief",
+        "on time!",
+        "I disagree",
+        "C code is missing",
+        "R is the wrong language",
+    ],
+)
 def test_a_sentence_that_begins_like_a_command_is_a_critique(line: str):
     turn = read_turn(line, [], lambda: "")
     assert turn.review == {"action": "critique", "text": line}
@@ -390,9 +402,43 @@ def test_a_session_that_was_accepted_says_so_when_resumed(say: Say):
     assert "accepted" in str(result.exception)
 
 
-def test_after_accepting_the_same_prompt_can_be_aligned_once_more(say: Say):
-    say("q")
+def test_an_accepted_prompt_is_taken_further_from_its_own_file(say: Say, prompt_file: Path):
+    say("be brief", "q")
+    result = say("i name=Bo", "q", file=prompt_file.with_name("greet.aligned.json"))
+    assert result.exit_code == 0
+    assert "<Greet Bo. Be brief.>" in result.output
+    assert [p.text for p in saved(prompt_file).principles] == ["Be brief."]
+
+
+def test_beginning_anew_does_not_write_over_what_was_accepted(say: Say, prompt_file: Path):
+    say("be brief", "q")
+    result = say("q")
+    assert isinstance(result.exception, ArtifactError)
+    assert "greet.aligned.json" in one_sentence(result.exception)
+    assert [p.text for p in saved(prompt_file).principles] == ["Be brief."]
+
+
+def test_out_does_not_write_over_the_prompt_itself(say: Say, prompt_file: Path):
+    result = say("q", options=("--input", "name=Ada", "--out", str(prompt_file)))
+    assert isinstance(result.exception, ArtifactError)
+    assert prompt_file.read_text(encoding="utf-8") == "Greet {name}.\n"
+
+
+def test_accepting_removes_the_session_and_nothing_beside_it(say: Say, tmp_path: Path):
+    file = tmp_path / "greet [1].txt"
+    file.write_text("Greet {name}.", encoding="utf-8")
+    copy = tmp_path / "greet [1].aligned.session.sqlite.bak"
+    copy.write_text("mine", encoding="utf-8")
+    assert say("q", file=file).exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir() if "greet [1]" in path.name) == sorted(
+        [file.name, copy.name, "greet [1].aligned.json"]
+    )
+
+
+def test_a_byte_order_mark_is_no_part_of_the_prompt(say: Say, prompt_file: Path):
+    prompt_file.write_text("Greet {name}.", encoding="utf-8-sig")
     assert say("q").exit_code == 0
+    assert saved(prompt_file).description == "Greet {name}."
 
 
 PROGRAM = """
@@ -416,7 +462,7 @@ PROGRAM = """
 """
 
 
-def started(*arguments: str) -> "subprocess.Popen[str]":
+def started(*arguments: str, encoding: str = "utf-8") -> "subprocess.Popen[str]":
     """Runs the whole command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), *arguments],
@@ -424,7 +470,7 @@ def started(*arguments: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "COLUMNS": "160"},
+        env={**os.environ, "COLUMNS": "160", "PYTHONIOENCODING": encoding},
         start_new_session=True,
     )
 
@@ -587,6 +633,14 @@ def test_a_models_control_characters_do_not_reach_the_terminal(say: Say):
     result = say("q", mind=Mind("safe\x1b[2J\x1b]0;title\x07 end"))
     assert "\x1b" not in result.output
     assert "safe" in result.output
+
+
+def test_a_terminal_that_cannot_show_a_character_gets_another_one(prompt_file: Path):
+    prompt_file.write_text("Greet {name} → “kindly” 你好 🎉.", encoding="utf-8")
+    with started("feedback", str(prompt_file), "--input", "name=Ada", encoding="ascii") as process:
+        out, err = process.communicate("q\n", timeout=60)
+    assert process.returncode == 0, err
+    assert "<Greet Ada" in out
 
 
 # -- the rest of the command -----------------------------------------------------------------------------------

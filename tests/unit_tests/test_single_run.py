@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+from langchain_core.runnables import RunnableLambda
 
 from langchain_model_alignment.errors import (
     AuthenticationError,
+    ConfigurationError,
     EditError,
     FeedbackError,
     MalformedAnswerError,
@@ -524,3 +526,15 @@ def test_a_value_that_has_no_json_form_does_not_stop_a_save(value: Any):
     run, _, _ = make("An answer.")
     run.send_input({"item": value})
     assert AlignedPrompt.from_json(run.data.to_json()).exchanges[0].response == "An answer."
+
+
+def test_any_runnable_may_answer_while_a_model_writes_principles() -> None:
+    echo = RunnableLambda(lambda messages: f"echo: {messages[-1].content}")
+    run = AlignableSingleRun(echo, ScriptedChatModel(reply=[]))
+    run.set_model_description("Greet {name}.")
+    assert run.send_input("Ada") == "echo: Greet Ada."
+
+
+def test_a_runnable_alone_cannot_write_principles() -> None:
+    with pytest.raises(ConfigurationError, match="alignment_model"):
+        AlignableSingleRun(RunnableLambda(lambda messages: "x"))
