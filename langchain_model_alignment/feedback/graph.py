@@ -185,7 +185,8 @@ class _Nodes:
     async def extract(self, state: FeedbackState, config: RunnableConfig) -> FeedbackState:
         prompt, review = _prompt_of(state), Review.model_validate(state["review"])
         exchange = prompt.exchanges[-1]
-        after, proposal = await steps.learn(self._principles, prompt, exchange, review.kind, review.text, config)
+        feedback, proposal = await steps.propose(self._principles, prompt, exchange, review.kind, review.text, config)
+        after = steps.keep(prompt, exchange.id, feedback, proposal)
         _tell_principles(prompt, after, proposal.written_by)
         return {"prompt": _as_state(after)}
 

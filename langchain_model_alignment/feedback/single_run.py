@@ -149,11 +149,11 @@ class AlignableSingleRun:
         if n < 1:
             raise PromptError(f"{n} candidates were asked for; ask for 1 or more.")
         exchange = await steps.answer(self._target, self._data, inputs, n, config)
-        self._pending = exchange.model_copy(update={"response": None})
-        candidates = exchange.candidates
         if n == 1 and commit:
-            self.commit_model_response(candidates[0])
-        return list(candidates) if n > 1 else candidates[0]
+            self._add(exchange)
+        else:
+            self._pending = exchange.model_copy(update={"response": None})
+        return list(exchange.candidates) if n > 1 else exchange.candidates[0]
 
     def commit_model_response(self, response: str | int) -> None:
         """Choose the response that feedback is about.
@@ -173,7 +173,7 @@ class AlignableSingleRun:
                     f"There is no candidate {response}; give an index from 0 to {len(exchange.candidates) - 1}."
                 )
             response = exchange.candidates[response]
-        self._keep(exchange.model_copy(update={"response": response}))
+        self._choose(response)
 
     def set_input_output_pair(self, inputs: Inputs, response: str) -> None:
         """Set an input and a response that came from elsewhere; feedback is then about them.
@@ -182,15 +182,8 @@ class AlignableSingleRun:
             PromptError: The input does not fit the prompt's variables.
         """
         values = self._data.effective.check_inputs(inputs)
-        self._keep(
-            Exchange(
-                id=f"e{len(self._data.exchanges) + 1}",
-                inputs=values,
-                candidates=(response,),
-                response=response,
-                revision=self._data.history.head,
-            )
-        )
+        revision = self._data.history.head
+        self._add(Exchange(id="new", inputs=values, candidates=(response,), response=response, revision=revision))
 
     def get_input_output_pair(self) -> tuple[dict[str, Any], str]:
         """Return the input and the response that feedback is about.
@@ -364,9 +357,18 @@ class AlignableSingleRun:
         self._data = self._data.commit([edit], reason="edited by hand", author="person")
         return self._data.principles
 
-    def _keep(self, exchange: Exchange) -> None:
-        self._data = self._data.with_exchange(exchange)
+    def _add(self, exchange: Exchange) -> None:
+        # Its id is given now: other inputs may have been answered since it was sent.
+        numbered = exchange.model_copy(update={"id": f"e{len(self._data.exchanges) + 1}"})
+        self._data = self._data.with_exchange(numbered)
         self._pending = None
+
+    def _choose(self, response: str) -> None:
+        if self._pending is not None:
+            self._add(self._pending.model_copy(update={"response": response}))
+        else:
+            last = self._data.exchanges[-1].model_copy(update={"response": response})
+            self._data = self._data.with_exchange(last)
 
     def _answered(self) -> Exchange:
         exchange = self.exchange
@@ -379,7 +381,7 @@ class AlignableSingleRun:
                     "choose one with commit_model_response first."
                 )
             # A response that was not committed is still the one that the person is looking at.
-            self._keep(exchange.model_copy(update={"response": exchange.candidates[0]}))
+            self._choose(exchange.candidates[0])
             return self._answered()
         return exchange
 
@@ -392,5 +394,6 @@ class AlignableSingleRun:
 
     async def _feedback(self, kind: FeedbackKind, text: str, config: RunnableConfig | None) -> list[Principle]:
         exchange = self._answered()
-        self._data, _ = await steps.learn(self._principles, self._data, exchange, kind, text, config)
+        feedback, proposal = await steps.propose(self._principles, self._data, exchange, kind, text, config)
+        self._data = steps.keep(self._data, exchange.id, feedback, proposal)
         return self._data.principles

@@ -12,7 +12,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import PromptError
 from langchain_model_alignment.feedback.principles import PrincipleProposal, PrincipleRequest
-from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, FeedbackKind, parse_feedback
+from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, Feedback, FeedbackKind, parse_feedback
 from langchain_model_alignment.feedback.respond import respond
 from langchain_model_alignment.feedback.updates import PromptUpdate, UpdateRequest, list_principles
 
@@ -46,15 +46,15 @@ async def answer(
     )
 
 
-async def learn(
+async def propose(
     chain: Runnable[Any, PrincipleProposal],
     prompt: AlignedPrompt,
     exchange: Exchange,
     kind: FeedbackKind,
     text: str,
     config: RunnableConfig | None,
-) -> tuple[AlignedPrompt, PrincipleProposal]:
-    """Return the prompt with the principle that a piece of feedback amounts to, and how it was found.
+) -> tuple[Feedback, PrincipleProposal]:
+    """Return a piece of feedback, and the edits that it amounts to.
 
     Raises:
         FeedbackError: The feedback is empty.
@@ -68,10 +68,20 @@ async def learn(
         inputs=exchange.inputs,
         id=f"{exchange.id}.f{len(exchange.feedback) + 1}",
     )
-    proposal = await chain.ainvoke(request, config)
+    return feedback, await chain.ainvoke(request, config)
+
+
+def keep(prompt: AlignedPrompt, exchange_id: str, feedback: Feedback, proposal: PrincipleProposal) -> AlignedPrompt:
+    """Return the prompt with a proposal in its history and the feedback beside its exchange.
+
+    The prompt may have moved on since the proposal was asked for; nothing of that is lost.
+
+    Raises:
+        EditError: A principle that the proposal edits is gone meanwhile.
+    """
     after = prompt.commit(proposal.edits, reason=proposal.reason, author=proposal.written_by)
-    noted = exchange.model_copy(update={"feedback": (*exchange.feedback, feedback)})
-    return after.with_exchange(noted), proposal
+    exchange = next(e for e in after.exchanges if e.id == exchange_id)
+    return after.with_exchange(exchange.model_copy(update={"feedback": (*exchange.feedback, feedback)}))
 
 
 async def weave(

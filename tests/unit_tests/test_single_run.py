@@ -1,5 +1,6 @@
 """The object a notebook uses: send, choose, criticise, update, undo, save, go on."""
 
+import asyncio
 import json
 import logging
 from pathlib import Path
@@ -538,3 +539,22 @@ def test_any_runnable_may_answer_while_a_model_writes_principles() -> None:
 def test_a_runnable_alone_cannot_write_principles() -> None:
     with pytest.raises(ConfigurationError, match="alignment_model"):
         AlignableSingleRun(RunnableLambda(lambda messages: "x"))
+
+
+async def test_inputs_answered_side_by_side_are_all_kept() -> None:
+    run = AlignableSingleRun(ScriptedChatModel(reply=lambda messages: messages[-1].content, latency=0.01))
+    run.set_model_description("Greet {name}.")
+    await asyncio.gather(*(run.asend_input(name) for name in ("Ada", "Bo", "Cy")))
+    assert sorted(e.inputs["name"] for e in run.data.exchanges) == ["Ada", "Bo", "Cy"]
+    assert [e.id for e in run.data.exchanges] == ["e1", "e2", "e3"]
+
+
+async def test_feedback_given_side_by_side_is_all_kept() -> None:
+    words = iter(["Be brief.", "Name the price."])
+    reply = lambda _: f'{{"reason": "asked", "action": "add", "principle": "{next(words)}"}}'  # noqa: E731
+    run = AlignableSingleRun(ScriptedChatModel(reply=["Hello."]), ScriptedChatModel(reply=reply, latency=0.01))
+    run.set_model_description("Greet {name}.")
+    await run.asend_input("Ada")
+    await asyncio.gather(run.acritique_response("Too long."), run.acritique_response("The price is missing."))
+    assert {p.id for p in run.data.principles} == {"p1", "p2"}
+    assert len(run.data.exchanges[0].feedback) == 2
