@@ -21,7 +21,8 @@ Name = Annotated[str, typer.Argument(help="A name from 'models list', or the pat
 @app.command("list")
 def list_models() -> None:
     """List the local models this package knows."""
-    table = Table(Column("name", no_wrap=True), "size", "licence", "weights", "note")
+    weights, note = Column("weights", overflow="fold", ratio=1), Column("note", overflow="fold", ratio=1)
+    table = Table(Column("name", no_wrap=True), "size", "licence", weights, note)
     for model in CATALOG.values():
         try:
             weights_path(model.name)
