@@ -9,7 +9,7 @@ __all__ = ["ORDERS", "asks_outright", "describes", "is_negated", "is_order", "is
 # How a description begins, as opposed to an order: with what it describes, or with a verdict on it.
 _DESCRIBES = re.compile(
     r"^(?:"
-    r"the|it|it's|its|this|that|that's|there|there's|i|i'm|i've|i'd|we|you|he|she|they|my|your|our|these|"
+    r"the|u|ur|it|it's|its|this|that|that's|there|there's|i|i'm|i've|i'd|we|you|he|she|they|my|your|our|these|"
     r"those|his|her|their|a|an|every|each|some|most|both|all|everything|nothing|nobody|someone|somebody|"
     r"none|very|too|way too|so|overly|great|nice|good|perfect|love|loved|like|liked|bad|wrong|missing|"
     r"lacks?|lacking|not|why|what|where|how|who|in the|on the|mentions|uses|gives|sounds|looks|feels|reads|"

@@ -11,7 +11,7 @@ from typing import Literal
 from langchain_model_alignment.amounts import limits_in, numbers_in, plain_limits
 from langchain_model_alignment.directions import clauses_of, sides_in
 from langchain_model_alignment.languages import LANGUAGES, has_cjk, language_of, words_of
-from langchain_model_alignment.orders import asks_outright, describes, is_negated, is_wish
+from langchain_model_alignment.orders import asks_outright, describes, is_negated, is_order, is_wish
 from langchain_model_alignment.wording import SOFT_NOT, alike, names_in, sentences_of, stems_in
 
 Kind = Literal["critique", "kudos", "rewrite"]
@@ -22,6 +22,9 @@ _ABSENCE = re.compile(
     r"(?:doesn't|does not|didn't|did not|isn't|is not|aren't|wasn't|has no|have no|there is no|there are no|there's no|"
     r"nothing|never|(?:can't|cannot|couldn't|don't|do not) (?:see|find|spot))\b)|没有?提|缺少?|没有"
 )
+# Who looks in vain is the person; the answer has nothing to look for.
+_SEARCHED = re.compile(r"\b(?:find|see|spot)\b")
+_SEARCHES = re.compile(r"(?:look|search|find|see|check|spot)\b")
 # What the person, not the answer, does not have or do.
 _OTHERS = re.compile(
     r"^(?:but |and |because |since )?(?:we|i|our|my|they|people|customers)\b(?!.*\b(?:see|find|spot|get)\b)"
@@ -35,7 +38,8 @@ _REFUSES = re.compile(r"(?:do not|don't|never|avoid|no|without|nicht|kein\w*|nun
 _DESCRIBED = re.compile(r"^(?:it|you|this|that|the (?:answer|response|text|reply)|they)\s+(.*)")
 _FAULT = re.compile(r"^(?:but |and )?(?:you|it|this|that|the (?:answer|response|text|reply|list))\b")
 _FALLS_SHORT = re.compile(
-    r"\b(?:only|just|barely|hardly|too (?:few|little|short)|not|never|no|should|must|forgot)\b|n't"
+    r"\b(?:only|just|barely|hardly|too (?:few|little|short)|not|never|no|should|must|forgot|fails?|"
+    r"ignor\w+|skip\w*|miss\w*|omit\w*|lack\w*|neglect\w*|hid\w+)\b|n't"
 )
 _WANTED_LAST = re.compile(
     r"^(?P<was>.+?)(?:,? (?:but|while|although|whereas)|[,;])\s+(?P<wanted>(?:we|our|i|my|the right)\b.+)$"
@@ -85,7 +89,9 @@ def lost(feedback: str, principle: str, kind: Kind) -> list[str]:
         missing += _lost_limits(feedback, principle) + _lost_strength(feedback, principle)
     if not _covers(feedback, principle):
         missing.append("what it is about")
-    said_again = kind == "critique" and alike(principle, feedback) >= 0.8 and _is_verdict(feedback)
+    said_again = (
+        kind == "critique" and alike(principle, feedback) >= 0.8 and _is_verdict(feedback) and not is_order(principle)
+    )
     verdict = _VERDICT.search(principle.lower()) and not is_negated(principle)
     plain = principle.lower().replace("’", "'")
     if (describes(principle) and not _SHOULD.search(plain)) or said_again or verdict or _TO_THE_PERSON.match(plain):
@@ -143,6 +149,8 @@ def _lost_not(feedback: str, principle: str, kind: Kind) -> list[str]:
             continue
         if absent and _REFUSES.match(plain) and language_of(feedback) not in ("en", None):
             return ["what was missing (the order forbids it)"]
+        if absent and _SEARCHES.match(plain) and _SEARCHED.search(clause):
+            return ["that the answer has to say it"]
         wanted = {root: {"for"} if absent else sides for root, sides in sides_in(clause).items()}
         shared = [root for root in wanted if root in said and "open" not in wanted[root] | said[root]]
         turned = [root for root in shared if not wanted[root] & said[root]]
@@ -250,7 +258,7 @@ def _covers(feedback: str, principle: str) -> bool:
         # A fault is turned around in other words: "zu lang" becomes "kürzer".
         return not whole or not is_wish(feedback) or len(whole & told) >= max(1, round(len(whole) * 0.3))
     parts = sentences_of(feedback)
-    if len(parts) > 1 and any(len(stems_in(p)) >= 2 and not stems_in(p) & told for p in parts):
+    if len(parts) > 1 and any(len(stems_in(p)) >= 2 and not p.endswith("?") and not stems_in(p) & told for p in parts):
         return False
     return len(whole) < 4 or bool(whole & told)
 

@@ -84,7 +84,8 @@ def lost_of_change(before: str, after: str, words: str) -> list[str]:
 # Words that speak of the form of an answer, which no word of the answer itself shows.
 _FORM = stems_in(
     "short shorter brief concise simple clear list bullet bullets numbered table polite friendly formal informal "
-    "casual direct careful greeting question tone source sources cite example examples steps units details facts positive"
+    "casual direct careful greeting question tone source sources cite example examples steps units details facts "
+    "positive"
 )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from langchain_model_alignment.languages import language_of
+
 PRINCIPLES_HEADING = "Follow these principles:"
 ASKED_HEADING = "Also do what was asked:"
 
@@ -20,12 +22,10 @@ Praise is kept: the rule asks for the same again.
 Write only the rule."""
 
 _RESTATE_EXAMPLES = (
-    ("Criticism: Der Text ist nicht höflich genug.", "Schreibe höflicher."),
-    ("Criticism: No uses palabras inglesas", "No uses palabras inglesas."),
-    ("Praise: 很好，没有废话", "不要写废话。"),
     ("Criticism: dull", "Write in a lively way."),
     ("Criticism: The summary leaves out who was responsible.", "Say who was responsible."),
     ("Criticism: I had expected some numbers in it", "Give some numbers."),
+    ("Criticism: I couldn't see anywhere how old he was", "Say how old he was."),
     ("Criticism: way too many adjectives, and it must stay under 80 words", "Use few adjectives and stay under 80 words."),
     ("Praise: I like that it does not start with a greeting.", "Do not start with a greeting."),
     ("Criticism: My grandmother of 90 can't follow this.", "Write so that a 90-year-old can follow it."),
@@ -45,6 +45,17 @@ _RESTATE_EXAMPLES = (
 )  # fmt: skip
 
 
+# Only for feedback in another language: next to English they tempt a small model to answer in the wrong one.
+_RESTATE_ABROAD = (
+    ("Praise: 很好，没有废话", "不要写废话。"),
+    ("Criticism: No uses palabras inglesas", "No uses palabras inglesas."),
+    ("Praise: Schön, dass der Name genannt wird", "Nenne den Namen."),
+    ("Criticism: Der Text ist nicht höflich genug, bitte mit Gruß", "Schreibe höflicher und mit Gruß."),
+    ("Praise: Me gusta que sea breve", "Sé breve."),
+    ("Criticism: 没有写日期", "请写日期。"),
+)
+
+
 def _with_examples(system: str, examples: Sequence[tuple[str, str]], last: str) -> list[BaseMessage]:
     messages: list[BaseMessage] = [SystemMessage(system)]
     for asked, answered in examples:
@@ -55,7 +66,9 @@ def _with_examples(system: str, examples: Sequence[tuple[str, str]], last: str) 
 def restate(kind: str, feedback: str) -> list[BaseMessage]:
     """Ask for one rule from a critique or kudos, seen alone: more context makes a small model worse."""
     word = "Praise" if kind == "kudos" else "Criticism"
-    return _with_examples(_RESTATE, _RESTATE_EXAMPLES, f"{word}: {feedback}")
+    abroad = language_of(feedback) not in ("en", None)
+    examples = (*_RESTATE_EXAMPLES, *_RESTATE_ABROAD) if abroad else _RESTATE_EXAMPLES
+    return _with_examples(_RESTATE, examples, f"{word}: {feedback}")
 
 
 _DESCRIBE_CHANGE = """A person changed an answer. Say in one short order what all future answers must do, so that this change is not needed again.

@@ -211,7 +211,9 @@ async def _rule(
         form = form_asked(feedback.response, feedback.text)
         rule = " ".join([*(f for f in form if not stems_in(f) & stems_in(rule)), rule])
     missing = _faults(request, rule)
-    if not missing and feedback.kind != "rewrite" and not says(rule, feedback.text):
+    # A part of what was praised, on its own side, is what the person wants; so is all of what was asked.
+    told = says(rule, feedback.text) or (feedback.kind == "kudos" and says(feedback.text, rule))
+    if not missing and feedback.kind != "rewrite" and not told:
         asked = instructions.keeps_wish(feedback.kind, feedback.text, rule)
         if await share_of_yes(caller, asked, config) < _KEEPS_AT:
             missing = ["what the person wants"]
@@ -232,7 +234,7 @@ def _faults(request: PrincipleRequest, words: str) -> list[str]:
 
 
 def _calmly(text: str) -> str:
-    """Return feedback as a small model reads it best: not shouted, and without the face that a verdict is given with."""
+    """Return feedback as a small model reads it best: not shouted, and without the faces beside a verdict."""
     calm = text.lower() if text.isupper() else text
     bare = _EMOJI.sub("", calm).strip()
     return calm if is_wish(text) or len(words_of(bare)) < 1 else bare

@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_model_alignment.amounts import limits_in, numbers_in
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.constitution import Constitution, Principle
-from langchain_model_alignment.directions import clauses_of, sides_in
+from langchain_model_alignment.directions import clauses_of, root_of, sides_in
 from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.languages import word_set
 from langchain_model_alignment.wishes import takes_back
@@ -26,6 +26,8 @@ __all__ = ["clash", "contradicted", "rest_of", "share_of_yes", "taken_back", "tw
 # Measured on the local 1.5B model with the examples in `instructions`.
 _SEEN_AT, _SHARED_AT, _ALONE_AT = 0.3, 0.55, 0.75
 _RELATED_AT_MOST = 6
+# Words that say what to do with a thing, not which thing.
+_VERBS = {root_of(w) for w in word_set("mention name include give say add tell list show keep state always never have")}
 _TONGUES = word_set(
     "english german french spanish italian portuguese dutch chinese japanese arabic russian hindi turkish"
 )
@@ -49,14 +51,13 @@ def clash(old: str, new: str) -> bool:
         False
     """
     tongues = {word for word in _TONGUES if word in old.lower()}, {word for word in _TONGUES if word in new.lower()}
-    if tongues[0] and tongues[1] and not tongues[0] & tongues[1] and stems_in(old) - tongues[0] <= stems_in(new):
+    other = tongues[0] and tongues[1] and not tongues[0] & tongues[1]
+    if (other and len(stems_in(old)) == len(stems_in(new)) == 1) or _counts_clash(old, new):
         return True
-    if _counts_clash(old, new):
-        return True
-    was, now = sides_in(old), sides_in(new)
+    was, now = ({root: side for root, side in sides_in(t).items() if root not in _VERBS} for t in (old, new))
     shared = [root for root in was if root in now and "open" not in was[root] | now[root]]
     turned = [root for root in shared if not was[root] & now[root]]
-    return bool(turned) and len(turned) == len(shared) and 2 * len(turned) >= min(len(was), len(now))
+    return bool(turned) and len(turned) == len(shared) and 2 * len(turned) > min(len(was), len(now))
 
 
 def _counts_clash(old: str, new: str) -> bool:
@@ -156,14 +157,11 @@ def taken_back(constitution: Constitution, feedback: str) -> tuple[Principle | N
     stems = stems_in(" ".join(back))
 
     def share(principle: Principle) -> float:
-        own = stems_in(principle.text) - _VERBS
+        own = {stem for stem in stems_in(principle.text) if root_of(stem) not in _VERBS}
         return len(stems & own) / len(own) if own else 0.0
 
     best = max(constitution, key=share, default=None)
     return (best if best is not None and share(best) >= 0.5 else None), rest
-
-
-_VERBS = stems_in("mention name include give say add tell list show keep state always never")
 
 
 async def share_of_yes(caller: Caller, messages: Sequence[BaseMessage], config: RunnableConfig) -> float:

@@ -40,7 +40,8 @@ _HEADING = re.compile(
 )
 _THOUGHT = re.compile(
     r"\A\W*(?:thoughts?\b|thinking|reasoning|i (?:should|would|will|need|think|am|have)\b|i'[dlm]|let me|let's|okay|ok,"
-    r"|first,|sure|the (?:prompt|instructions?|feedback|user|person|request) (?:is|should|asks|says|needs|wants|already))",
+    r"|first,|sure|the (?:prompt|instructions?|feedback|user|person|request) "
+    r"(?:is|should|asks|says|needs|wants|already))",
     re.IGNORECASE,
 )
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one case in a line reads best)
 """Pieces of feedback written for measuring, each with what its principle must say and must not say.
 
 A group of alternatives is one regular expression; every group must be found, none of the forbidden may be.
@@ -50,7 +51,7 @@ ENGLISH = (
     Case("critique", "Only recommend restaurants that are open on Sundays", ("sunday", "only|open")),
     Case("critique", "Never give the phone number unless the customer asks for it", ("phone", "unless|only|if", "never|not|only")),
     # audience, tone, form
-    Case("critique", "a six-year-old would not understand this", ("6|six", "year|child|kid"), ("would not understand",)),
+    Case("critique", "a six-year-old would not understand this", ("6|six", "year|child|kid"), ("^a six-year-old would not understand",)),
     Case("critique", "Sounds arrogant.", ("humble|modest|friendl|polite|respect|arrogan|kind|warm|less arrogant",), ("^sound arrogant|^be arrogant",)),
     Case("kudos", "The table makes it easy to compare", ("table",), (NOT,)),
     Case("critique", "Please write it in bullet points", ("bullet",), (NOT,)),
