@@ -1,9 +1,10 @@
 """Files that last: JSON read with one sentence for what is wrong, and written so that the old file stays whole."""
 
-import contextlib
 import errno
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +51,23 @@ def write_text(path: str | Path, text: str) -> Path:
         ArtifactError: It cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     make_place(path)
+    real = path.resolve()  # a link stays a link
+    part = None
     try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        # Readable by its owner alone, as a new file here always is, until it takes over what the old one allowed.
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=real.parent, prefix=f".{real.name}.", suffix=".part", delete=False
+        ) as file:
+            part = Path(file.name)
+            file.write(text)
+        if real.exists():
+            shutil.copymode(real, part)
+        os.replace(part, real)
     except OSError as error:
+        if part is not None:
+            part.unlink(missing_ok=True)
         raise _unwritable(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
     return path
 
 

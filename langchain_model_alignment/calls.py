@@ -15,8 +15,8 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import run_in_executor
+from langchain_core.runnables import RunnableBinding, RunnableConfig
+from langchain_core.runnables.config import merge_configs, run_in_executor
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from langchain_model_alignment.answers import dump_answer, load_answer, request_key, visible_text
@@ -59,7 +59,7 @@ class Caller:
     """A chat model behind one gate.
 
     Args:
-        llm: The chat model; it is not changed.
+        llm: The chat model, plain or with `bind` or `with_config`; it is not changed.
         gate: How many calls run at once; share it between callers of one provider.
         cache: Where answers are kept.
         usage: Counts the calls; share it between callers to count, and to budget, them together.
@@ -82,7 +82,7 @@ class Caller:
 
     def __init__(
         self,
-        llm: BaseChatModel,
+        llm: "BaseChatModel | RunnableBinding[Any, Any]",
         *,
         gate: Gate | None = None,
         cache: AnswerCache | None = None,
@@ -90,6 +90,7 @@ class Caller:
         budget: Budget | None = None,
         max_retries: int = 5,
     ) -> None:
+        llm, self._bound, self._config = _unbound(llm)
         if not isinstance(llm, BaseChatModel):
             raise ConfigurationError(f"A {type(llm).__name__} is not a chat model; give a BaseChatModel or its name.")
         if max_retries < 0:
@@ -126,6 +127,9 @@ class Caller:
             ModelError: The call failed; its subclasses tell how.
             BudgetError: The budget is spent, or cannot be measured with this model.
         """
+        kwargs = {**self._bound, **kwargs}
+        if self._config:
+            config = merge_configs(self._config, config)
         key = request_key(self.traits.identity, messages, kwargs, sample)
         if key is None:
             return _answer(await self._fetch(None, messages, config, kwargs))
@@ -280,19 +284,31 @@ def _name_of(llm: BaseChatModel) -> str:
     return next((name for name in names if isinstance(name, str) and name), type(llm).__name__)
 
 
+def _unbound(llm: Any) -> tuple[Any, dict[str, Any], RunnableConfig]:
+    """Take apart what `llm.bind(…)` and `llm.with_config(…)` return: the model, what it is passed, its config."""
+    kwargs: dict[str, Any] = {}
+    config: RunnableConfig = {}
+    while isinstance(llm, RunnableBinding):
+        kwargs = {**llm.kwargs, **kwargs}
+        config = merge_configs(llm.config, config)
+        llm = llm.bound
+    return llm, kwargs, config
+
+
 def _answer(message: AIMessage, *, cached: bool = False) -> Answer:
     return Answer(visible_text(message), message, cached)
 
 
-ChatModelLike = BaseChatModel | str | Caller
-"""What every entry point takes for a model: a chat model, its name, or a caller."""
+ChatModelLike = BaseChatModel | RunnableBinding[Any, Any] | str | Caller
+"""What every entry point takes for a model: a chat model, plain or bound, its name, or a caller."""
 
 
 def as_caller(model: ChatModelLike, **settings: Any) -> Caller:
     """Puts a model behind a gate.
 
     Args:
-        model: A chat model, a name such as `"local:qwen2.5-coder-1.5b"`, or a caller, which passes through as it is.
+        model: A chat model, plain or bound, a name such as `"local:qwen2.5-coder-1.5b"`, or a caller, which passes
+            through as it is.
         **settings: For the new `Caller`; a caller keeps its own.
 
     Returns:

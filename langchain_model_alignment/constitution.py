@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from langchain_model_alignment.errors import EditError
 
+_ID = re.compile(r"p[1-9][0-9]{0,11}")
 
-class _Value(BaseModel):
+
+class Value(BaseModel):
     """An immutable plain value that round-trips through JSON and refuses unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 def _stripped(text: str) -> str:
@@ -27,7 +29,7 @@ def _stripped(text: str) -> str:
     return text
 
 
-class Principle(_Value):
+class Principle(Value):
     """One readable rule that answers must follow.
 
     Example:
@@ -53,10 +55,11 @@ class Principle(_Value):
 
     def sentence(self) -> str:
         """Return the principle as it is put before a model: its condition, if any, then its text."""
-        return f"When {self.condition}: {self.text}" if self.condition else self.text
+        text = " ".join(self.text.split())
+        return f"When {self.condition}: {text}" if self.condition else text
 
 
-class Add(_Value):
+class Add(Value):
     """Add a principle; its id comes from the constitution's counter unless a history has fixed it."""
 
     op: Literal["add"] = "add"
@@ -73,7 +76,7 @@ class Add(_Value):
     _strip = field_validator("text")(_stripped)
 
 
-class Edit(_Value):
+class Edit(Value):
     """Give a principle new words; what made it is added to its evidence."""
 
     op: Literal["edit"] = "edit"
@@ -85,14 +88,14 @@ class Edit(_Value):
     _strip = field_validator("text")(_stripped)
 
 
-class Delete(_Value):
+class Delete(Value):
     """Take a principle out."""
 
     op: Literal["delete"] = "delete"
     id: str
 
 
-class Move(_Value):
+class Move(Value):
     """Put a principle at another position; the first ones are obeyed most."""
 
     op: Literal["move"] = "move"
@@ -100,7 +103,7 @@ class Move(_Value):
     to: int
 
 
-class Set(_Value):
+class Set(Value):
     """Set whether a principle is enabled, its group, or its condition."""
 
     op: Literal["set"] = "set"
@@ -118,7 +121,7 @@ class Set(_Value):
 PrincipleEdit = Annotated[Add | Edit | Delete | Move | Set, Field(discriminator="op")]
 
 
-class Constitution(_Value):
+class Constitution(Value):
     """An ordered, immutable list of principles; `apply` is the only way to the next one.
 
     Example:
@@ -140,14 +143,18 @@ class Constitution(_Value):
     @classmethod
     def _count_what_is_there(cls, value: Any) -> Any:
         """Let the counter of a constitution written by hand begin above the ids in it."""
-        if not isinstance(value, dict) or "next_number" in value or not value.get("principles"):
+        principles = value.get("principles") if isinstance(value, dict) else None
+        if "next_number" in (value or ()) or not isinstance(principles, list | tuple):
             return value
-        ids = [p["id"] if isinstance(p, dict) else p.id for p in value["principles"]]
-        return {**value, "next_number": 1 + max(id_number(id) for id in ids)}
+        ids = [p.get("id") if isinstance(p, dict) else getattr(p, "id", None) for p in principles]
+        numbers = [int(id[1:]) for id in ids if isinstance(id, str) and _ID.fullmatch(id)]
+        return {**value, "next_number": 1 + max(numbers, default=0)}
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
         ids = [principle.id for principle in self.principles]
+        if odd := [id for id in ids if not _ID.fullmatch(id)]:
+            raise ValueError(f"{odd[0]!r} is not the id of a principle; ids look like p1, p2, p3")
         if len(set(ids)) != len(ids):
             raise ValueError(f"two principles share an id ({', '.join(ids)}); every id may stand once")
         if any(id_number(id) >= self.next_number for id in ids):
@@ -265,7 +272,7 @@ def id_number(id: str) -> int:
     Raises:
         EditError: The id is not a `p` and a number.
     """
-    if not (isinstance(id, str) and re.fullmatch(r"p[1-9][0-9]{0,11}", id)):
+    if not _ID.fullmatch(id):
         raise EditError(f"{id!r} is not the id of a principle; ids look like p1, p2, p3.")
     return int(id[1:])
 

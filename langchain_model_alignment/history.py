@@ -16,7 +16,7 @@ from langchain_model_alignment.constitution import (
     Constitution,
     Principle,
     PrincipleEdit,
-    _Value,
+    Value,
     digest,
     id_number,
 )
@@ -24,7 +24,7 @@ from langchain_model_alignment.errors import EditError
 from langchain_model_alignment.templates import Template
 
 
-class TemplateEdit(_Value):
+class TemplateEdit(Value):
     """Change the text of the prompt itself.
 
     With `woven` unset the template is the person's own new text. With `woven` set it is that text rewritten so
@@ -44,7 +44,7 @@ def principle_key(principle: Principle) -> str:
     return f"{principle.id}:{digest(principle.sentence())}"
 
 
-class Document(_Value):
+class Document(Value):
     """A prompt as it stands after some revision.
 
     Example:
@@ -90,7 +90,7 @@ class Document(_Value):
         return digest([self.base.model_dump(mode="json"), self.constitution.fingerprint()])
 
 
-class Revision(_Value):
+class Revision(Value):
     """One or more edits made for one reason."""
 
     id: str
@@ -102,7 +102,7 @@ class Revision(_Value):
     """When, as an ISO 8601 text given by whoever commits; the history itself reads no clock."""
 
 
-class History(_Value):
+class History(Value):
     """A tree of revisions with a head; every method returns a new history.
 
     Example:

@@ -302,6 +302,26 @@ def _token(llm: object) -> str:
     return _tokens[key]
 
 
+def limit_of(llm: BaseChatModel, tokens: int) -> dict[str, Any]:
+    """Tell what to pass to a call so that its answer stays within some tokens; nothing where that is not known.
+
+    A name that a model does not take is an error with some and ignored by others, so none is guessed.
+    """
+    for ancestor in type(llm).__mro__:
+        if ancestor.__name__ in _LIMITS:
+            return {_LIMITS[ancestor.__name__]: tokens}
+    return {}
+
+
+_LIMITS = {
+    "BaseChatOpenAI": "max_tokens",
+    "ChatAnthropic": "max_tokens",
+    "ChatGroq": "max_tokens",
+    "ChatMistralAI": "max_tokens",
+    "ChatGoogleGenerativeAI": "max_output_tokens",
+}
+
+
 def variation_of(llm: BaseChatModel, sample: int) -> dict[str, Any]:
     """Tell what to pass to a call so that several candidates for one request differ.
 

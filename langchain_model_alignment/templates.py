@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, convert_to_messages
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from langchain_model_alignment.errors import PromptError
 from langchain_model_alignment.literals import VARIABLE, variables_in
@@ -26,7 +26,7 @@ _MESSAGES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "human": Hum
 class PromptMessage(BaseModel):
     """One message of a prompt; of a placeholder, `text` is the name of the list of messages that goes there."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     role: Role
     text: str
@@ -45,7 +45,7 @@ class Template(BaseModel):
         "Give three uses for {scissors}. Answer as {'uses': []}."
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     messages: tuple[PromptMessage, ...] = ()
     partials: dict[str, str] = {}
@@ -59,6 +59,12 @@ class Template(BaseModel):
     def of(cls, text: str) -> Self:
         """Build the one-message prompt that a plain string is."""
         return cls(messages=(PromptMessage(role="human", text=text),))
+
+    @model_validator(mode="after")
+    def _list_is_there(self) -> Self:
+        if self.listed is not None and self.listed not in self.partials:
+            raise ValueError(f"the prompt lists principles in {self.listed!r}, which it does not have")
+        return self
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -156,6 +162,12 @@ class Template(BaseModel):
         listed = self.replace_text(index, f"{old}\n\n{{{name}}}" if old.strip() else f"{{{name}}}")
         return listed.model_copy(update={"partials": {**self.partials, name: listing}, "listed": name})
 
+    @property
+    def instructions(self) -> str:
+        """The text of the message that instructs; empty where there is none."""
+        index = self.instruction_index()
+        return "" if index is None else self.messages[index].text
+
     def instruction_index(self) -> int | None:
         """Return the index of the message that instructs: the first system message, else the first human one."""
         for role in ("system", "human"):
@@ -184,12 +196,18 @@ class Template(BaseModel):
         return prompt.partial(**self.partials) if self.partials else prompt
 
     @classmethod
-    def from_prompt(cls, prompt: "ChatPromptTemplate") -> Self:
-        """Read a `ChatPromptTemplate`: its messages, few-shot examples, placeholders and partials survive.
+    def from_prompt(cls, prompt: "ChatPromptTemplate | PromptTemplate") -> Self:
+        """Read a LangChain prompt: its messages, few-shot examples, placeholders and partials survive.
 
         Raises:
             PromptError: A message is not text, or is a Jinja2 or mustache template.
         """
+        from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
+
+        if isinstance(prompt, PromptTemplate):
+            return cls.from_prompt(ChatPromptTemplate([_template_kinds()["human"](prompt=prompt)]))
+        if not isinstance(prompt, ChatPromptTemplate):
+            raise PromptError(f"A {type(prompt).__name__} is not a prompt; give a string or a ChatPromptTemplate.")
         parts = [message for part in prompt.messages for message in _read_part(part)]
         literals = {name for part in parts for name in part.literals}
         both = literals & {name for part in parts for name in part.variables}

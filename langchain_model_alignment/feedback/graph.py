@@ -5,7 +5,7 @@ uncompiled, so that the caller chooses the checkpointer, and works as a subgraph
 """
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, Required
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_stream_writer
@@ -15,7 +15,7 @@ from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
-from langchain_model_alignment.errors import ConfigurationError
+from langchain_model_alignment.errors import ConfigurationError, PromptError
 from langchain_model_alignment.feedback import steps
 from langchain_model_alignment.feedback.principles import Strategy, create_principle_chain
 from langchain_model_alignment.feedback.records import AlignedPrompt
@@ -37,6 +37,24 @@ class FeedbackState(TypedDict, total=False):
     """The answer that was chosen."""
     review: dict[str, Any]
     """The person's last turn, as JSON of a `Review`."""
+
+
+class FeedbackInput(TypedDict):
+    """What begins a feedback loop."""
+
+    prompt: Required[str | dict[str, Any]]
+    """A string, or the JSON of an `AlignedPrompt`."""
+    inputs: NotRequired[dict[str, Any]]
+    """A value for each variable of the prompt."""
+
+
+class FeedbackOutput(TypedDict):
+    """What a feedback loop ends with."""
+
+    prompt: dict[str, Any]
+    """The JSON of the `AlignedPrompt`."""
+    response: str
+    """The answer that was accepted."""
 
 
 class FeedbackEvent(TypedDict, total=False):
@@ -65,7 +83,7 @@ def create_feedback_graph(
     target: Runnable[Any, Any] | None = None,
     candidates: int = 1,
     strategy: Strategy | None = None,
-) -> "StateGraph[FeedbackState, None, FeedbackState, FeedbackState]":
+) -> "StateGraph[FeedbackState, None, FeedbackInput, FeedbackOutput]":
     """Create the loop in which a person aligns one prompt.
 
     The graph answers the inputs, then stops at an interrupt whose payload holds the response, the candidates, the
@@ -112,7 +130,9 @@ def create_feedback_graph(
     answerer = as_caller(llm)
     aligner = answerer if alignment_model is None else as_caller(alignment_model)
     nodes = _Nodes(target or answerer, aligner, candidates, strategy)
-    graph: StateGraph[FeedbackState, None, FeedbackState, FeedbackState] = StateGraph(FeedbackState)
+    graph: StateGraph[FeedbackState, None, FeedbackInput, FeedbackOutput] = StateGraph(
+        FeedbackState, input_schema=FeedbackInput, output_schema=FeedbackOutput
+    )
     graph.add_node("respond", _node(nodes.respond))
     graph.add_node("review", nodes.review)
     graph.add_node("edit", nodes.edit)
@@ -196,15 +216,16 @@ class _Nodes:
         if review.edits:
             after = after.commit(review.edits, reason="edited by hand", author="person")
         if review.text:
-            after = after.set_description(review.text)
+            after = after.set_instructions(review.text)
         _tell_principles(prompt, after, "person")
         return {"prompt": _as_state(after)}
 
     async def update(self, state: FeedbackState, config: RunnableConfig) -> FeedbackState:
         prompt = _prompt_of(state)
-        after, update = await steps.weave(self._updates, prompt, config)
+        update = await steps.weave(self._updates, prompt, config)
         if update is None:
             return {}
+        after = steps.keep_update(prompt, update, prompt.document.base, "principles into the prompt") or prompt
         before = prompt.history.at(prompt.exchanges[-1].revision).description.text
         _tell({"type": "prompt", "before": before, "after": after.description, "listed": list(update.listed)})
         return {"prompt": _as_state(after)}
@@ -217,7 +238,7 @@ def _check_fits(review: Review, prompt: AlignedPrompt, candidates: list[str]) ->
     try:
         after = prompt.commit(review.edits)
         if review.action == "edit" and review.text:
-            after = after.set_description(review.text)
+            after = after.set_instructions(review.text)
         if review.inputs is not None or review.action == "edit":
             inputs = review.inputs if review.inputs is not None else prompt.exchanges[-1].inputs
             after.effective.check_inputs(inputs)
@@ -234,6 +255,11 @@ def _prompt_of(state: FeedbackState) -> AlignedPrompt:
     prompt = state.get("prompt")
     if isinstance(prompt, str):
         return AlignedPrompt.from_prompt(prompt)
+    if not isinstance(prompt, dict):
+        raise PromptError(
+            f"The graph's prompt is {'missing' if prompt is None else f'a {type(prompt).__name__}'}; give a string, or "
+            'AlignedPrompt.from_prompt(…).model_dump(mode="json").'
+        )
     return AlignedPrompt.from_dict(prompt, "The state's prompt")
 
 

@@ -22,7 +22,7 @@ from pydantic_core import to_jsonable_python
 
 from langchain_model_alignment.artifacts import one_line, parse_json, read_json, write_text
 from langchain_model_alignment.constitution import Constitution, Principle
-from langchain_model_alignment.errors import AlignmentError, ArtifactError, FeedbackError
+from langchain_model_alignment.errors import AlignmentError, ArtifactError, FeedbackError, PromptError
 from langchain_model_alignment.feedback.instructions import PRINCIPLES_HEADING
 from langchain_model_alignment.history import AnyEdit, Document, History, TemplateEdit, principle_key
 from langchain_model_alignment.templates import Template
@@ -37,7 +37,7 @@ FeedbackKind = Literal["critique", "kudos", "rewrite"]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Feedback(_Record):
@@ -62,7 +62,9 @@ class Feedback(_Record):
         return text.strip()
 
 
-def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+def as_json(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values in JSON; one that has no JSON form is kept as its text."""
+
     def plain(value: Any) -> Any:
         try:
             return to_jsonable_python(value, fallback=str)
@@ -76,7 +78,7 @@ class Exchange(_Record):
     """One input, the candidates answered to it, the response chosen, and what was said about it."""
 
     id: str
-    inputs: Annotated[dict[str, Any], AfterValidator(_as_json)] = {}
+    inputs: Annotated[dict[str, Any], AfterValidator(as_json)] = {}
     """A value for each variable, in JSON; a value that has no JSON form is kept as its text."""
     candidates: tuple[str, ...] = ()
     response: str | None = None
@@ -184,6 +186,18 @@ class AlignedPrompt(_Record):
     def with_history(self, history: History) -> Self:
         """Return the prompt with another history, such as one that was undone by a step."""
         return self.model_copy(update={"history": history})
+
+    def set_instructions(self, text: str, *, reason: str = "set by hand") -> Self:
+        """Return the prompt with new words in the message that instructs; the other messages and the principles stay.
+
+        Raises:
+            PromptError: No message of the prompt instructs.
+        """
+        base = self.document.base
+        index = base.instruction_index()
+        if index is None:
+            raise PromptError("The prompt has no message of its own to change; give a whole new prompt.")
+        return self.commit([TemplateEdit(template=base.replace_text(index, text))], reason=reason)
 
     def set_description(self, prompt: "str | ChatPromptTemplate | Template", *, reason: str = "set by hand") -> Self:
         """Return the prompt with a new text of the person's own; the principles stay."""

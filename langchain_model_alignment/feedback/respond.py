@@ -5,7 +5,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller, visible_text
 from langchain_model_alignment.errors import MalformedAnswerError
@@ -16,9 +16,12 @@ _ANSWER_KEYS = ("messages", "answer", "output", "response", "result", "text")
 
 def as_target(model: ChatModelLike | Runnable[Any, Any]) -> Caller | Runnable[Any, Any]:
     """Return what answers a prompt: a chat model behind its gate, any other Runnable as it is."""
-    if isinstance(model, Runnable) and not isinstance(model, BaseChatModel):
-        return model
-    return as_caller(model)
+    inner = model
+    while isinstance(inner, RunnableBinding):
+        inner = inner.bound
+    if isinstance(inner, Runnable) and not isinstance(inner, BaseChatModel):
+        return model if isinstance(model, Runnable) else inner
+    return as_caller(model)  # type: ignore[arg-type]  # a chat model, plain or bound, a name or a caller
 
 
 async def respond(

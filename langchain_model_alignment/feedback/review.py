@@ -24,12 +24,12 @@ class Review(BaseModel):
         'Too long.'
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     action: Literal["critique", "kudos", "rewrite", "edit", "again", "accept"]
     """`edit` changes principles or the prompt by hand, `again` asks for new answers, `accept` ends the loop."""
     text: str = ""
-    """The critique, the kudos or the rewritten answer; with `edit`, a new text for the prompt, if wanted."""
+    """The critique, the kudos or the rewritten answer; with `edit`, new instructions for the prompt, if wanted."""
     choice: int = Field(default=0, ge=0)
     """Which candidate it is about, from 0."""
     edits: tuple[PrincipleEdit, ...] = ()
@@ -56,7 +56,7 @@ class Review(BaseModel):
         if kind == "response":
             return {"action": "critique", "text": args}
         edited = args.get("args", args) if isinstance(args, dict) else {}
-        return {"action": "rewrite", "text": edited.get("response", "")}
+        return {"action": "rewrite", "text": edited.get("response", "") if isinstance(edited, dict) else ""}
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
@@ -70,7 +70,7 @@ class Review(BaseModel):
 
 
 def review_payload(prompt: AlignedPrompt, candidates: Sequence[str]) -> dict[str, Any]:
-    """Return what an interrupt shows: response, candidates, principles and prompt.
+    """Return what an interrupt shows: response, candidates, principles, the prompt, and its message that instructs.
 
     The keys `action_request`, `config` and `description` are what LangChain's Agent Inbox draws.
     """
@@ -86,6 +86,7 @@ def review_payload(prompt: AlignedPrompt, candidates: Sequence[str]) -> dict[str
         "candidates": list(candidates),
         "principles": principles,
         "prompt": prompt.description,
+        "instructions": prompt.document.description.instructions,
         "inputs": dict(prompt.exchanges[-1].inputs),
         "action_request": {"action": "review_response", "args": {"response": candidates[0]}},
         "config": {"allow_ignore": True, "allow_respond": True, "allow_edit": True, "allow_accept": True},

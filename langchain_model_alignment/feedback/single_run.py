@@ -97,7 +97,7 @@ class AlignableSingleRun:
         Raises:
             PromptError: A LangChain prompt has parts that are not text.
         """
-        if not self._data.history.revisions and not self._data.principles:
+        if not self._data.history.revisions and not self._data.document.base.messages:
             fresh = AlignedPrompt.from_prompt(description)
             self._data = fresh.model_copy(update={"exchanges": self._data.exchanges})
         else:
@@ -277,7 +277,12 @@ class AlignableSingleRun:
     ) -> str:
         """Update from principles; the async twin of `update_model_description_from_principles`."""
         chain = self._updates if method == "weave" else None
-        self._data, _ = await steps.weave(chain, self._data, config)
+        while (update := await steps.weave(chain, prompt := self._data, config)) is not None:
+            # Principles that came meanwhile are listed; a text that changed meanwhile is woven anew.
+            kept = steps.keep_update(self._data, update, prompt.document.base, "principles into the prompt")
+            if kept is not None:
+                self._data = kept
+                break
         return self.get_model_description_with_principles()
 
     def update_model_description_from_feedback(self, feedback: str, *, config: RunnableConfig | None = None) -> str:
@@ -297,12 +302,12 @@ class AlignableSingleRun:
         self, feedback: str, *, config: RunnableConfig | None = None
     ) -> str:
         """Update from feedback; the async twin of `update_model_description_from_feedback`."""
-        base = self._data.document.base
-        if not base.messages:
-            raise PromptError("There is no prompt yet; give one with set_model_description first.")
-        request = DirectUpdateRequest(template=base, feedback=feedback)
-        update = await self._direct.ainvoke(request, config)
-        self._data = self._data.commit([update.edit], reason=f"direct: {feedback.strip()}")
+        kept = None
+        while kept is None:
+            base = steps.base_of(self._data)
+            update = await self._direct.ainvoke(DirectUpdateRequest(template=base, feedback=feedback), config)
+            kept = steps.keep_update(self._data, update, base, f"direct: {feedback.strip()}")
+        self._data = kept
         return self.get_model_description_with_principles()
 
     # -- by hand -----------------------------------------------------------------------------------------------

@@ -4,17 +4,29 @@ The graph and the notebook object are two faces of these; each step takes a prom
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from langchain_model_alignment.calls import Caller
+from langchain_model_alignment.constitution import Add, Edit, PrincipleEdit
 from langchain_model_alignment.errors import PromptError
 from langchain_model_alignment.feedback.principles import PrincipleProposal, PrincipleRequest
-from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, Feedback, FeedbackKind, parse_feedback
+from langchain_model_alignment.feedback.records import (
+    AlignedPrompt,
+    Exchange,
+    Feedback,
+    FeedbackKind,
+    as_json,
+    parse_feedback,
+)
 from langchain_model_alignment.feedback.respond import respond
 from langchain_model_alignment.feedback.updates import PromptUpdate, UpdateRequest, list_principles
+from langchain_model_alignment.templates import Template
+
+logger = logging.getLogger(__name__)
 
 
 async def answer(
@@ -35,8 +47,19 @@ async def answer(
         raise PromptError("There is no prompt yet; give one with set_model_description first.")
     values = template.check_inputs(inputs)
     messages = template.fill(values)
-    calls = (respond(target, messages, sample=i if n > 1 else None, config=config) for i in range(n))
-    candidates = tuple(await asyncio.gather(*calls))
+    # The same request again asks for another answer than those that were given to it already.
+    before = [e for e in prompt.exchanges if e.inputs == as_json(values) and e.revision == prompt.history.head]
+    first = sum(len(e.candidates) for e in before)
+    samples = range(first, first + n)
+    try:
+        async with asyncio.TaskGroup() as group:  # one failure ends the others: nobody pays for what is not shown
+            calls = [
+                group.create_task(respond(target, messages, sample=i if n > 1 or i else None, config=config))
+                for i in samples
+            ]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors.exceptions[0].__cause__
+    candidates = tuple(call.result() for call in calls)
     return Exchange(
         id=f"e{len(prompt.exchanges) + 1}",
         inputs=values,
@@ -74,20 +97,25 @@ async def propose(
 def keep(prompt: AlignedPrompt, exchange_id: str, feedback: Feedback, proposal: PrincipleProposal) -> AlignedPrompt:
     """Return the prompt with a proposal in its history and the feedback beside its exchange.
 
-    The prompt may have moved on since the proposal was asked for; nothing of that is lost.
-
-    Raises:
-        EditError: A principle that the proposal edits is gone meanwhile.
+    The prompt may have moved on since the proposal was asked for. Nothing of that is lost, and neither is the wish:
+    where the principle to edit is gone, its new words are added.
     """
-    after = prompt.commit(proposal.edits, reason=proposal.reason, author=proposal.written_by)
+    known = {p.id for p in prompt.constitution}
+    edits: list[PrincipleEdit] = []
+    for edit in proposal.edits:
+        if isinstance(edit, Add) or edit.id in known:
+            edits.append(edit)
+        elif isinstance(edit, Edit):
+            edits.append(Add(text=edit.text, evidence=edit.evidence, reason=edit.reason))
+    after = prompt.commit(edits, reason=proposal.reason, author=proposal.written_by)
     exchange = next(e for e in after.exchanges if e.id == exchange_id)
     return after.with_exchange(exchange.model_copy(update={"feedback": (*exchange.feedback, feedback)}))
 
 
 async def weave(
     chain: Runnable[Any, PromptUpdate] | None, prompt: AlignedPrompt, config: RunnableConfig | None
-) -> tuple[AlignedPrompt, PromptUpdate | None]:
-    """Return the prompt whose text says all principles, and the update; where nothing changed, no model is asked.
+) -> PromptUpdate | None:
+    """Return the update that makes a prompt's text say all principles; where nothing changed, nothing.
 
     Args:
         chain: What rewrites the text; without it the principles are listed below the text.
@@ -98,13 +126,31 @@ async def weave(
         PromptError: There is no prompt yet.
         ModelError: The call failed.
     """
-    base, enabled = prompt.document.base, prompt.constitution.enabled()
+    base, enabled = base_of(prompt), prompt.constitution.enabled()
+    if not prompt.needs_weaving:
+        return None
+    if chain is None or not enabled:
+        return list_principles(base, enabled)
+    return await chain.ainvoke(UpdateRequest(template=base, principles=enabled), config)
+
+
+def base_of(prompt: AlignedPrompt) -> Template:
+    """Return the person's own text.
+
+    Raises:
+        PromptError: There is none yet.
+    """
+    base = prompt.document.base
     if not base.messages:
         raise PromptError("There is no prompt yet; give one with set_model_description first.")
-    if not prompt.needs_weaving:
-        return prompt, None
-    if chain is None or not enabled:
-        update = list_principles(base, enabled)
-    else:
-        update = await chain.ainvoke(UpdateRequest(template=base, principles=enabled), config)
-    return prompt.commit([update.edit], reason="principles into the prompt"), update
+    return base
+
+
+def keep_update(prompt: AlignedPrompt, update: PromptUpdate, base: Template, reason: str) -> AlignedPrompt | None:
+    """Return the prompt with an update of its text, or nothing where its own text is another one meanwhile."""
+    if prompt.document.base != base:
+        return None
+    if update.refused:
+        reason = f"{reason} (listed below the text: {update.refused})"
+        logger.info("A rewritten prompt was not taken: %s", update.refused)
+    return prompt.commit([update.edit], reason=reason)

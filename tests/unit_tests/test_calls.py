@@ -10,6 +10,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableLambda
 from pydantic import SecretStr
 
 from langchain_model_alignment import errors
@@ -399,11 +400,18 @@ def test_as_caller_resolves_a_name(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_what_is_no_chat_model_is_refused():
-    with pytest.raises(errors.ConfigurationError, match="Binding is not a chat model"):
-        as_caller(ScriptedChatModel().bind(stop=["x"]))  # type: ignore[arg-type]
+    with pytest.raises(errors.ConfigurationError, match="RunnableLambda is not a chat model"):
+        as_caller(RunnableLambda(str))  # type: ignore[arg-type]
     with pytest.raises(errors.ConfigurationError, match="max_concurrency is 0"):
         Gate(0)
 
 
 async def test_the_fake_models_of_langchain_core_work():
     assert (await Caller(FakeListChatModel(responses=["yes"])).ask(say())).text == "yes"
+
+
+def test_a_bound_model_keeps_what_is_bound_to_it() -> None:
+    model = ScriptedChatModel(reply=["yes"])
+    caller = as_caller(model.bind(stop=["."]).with_config(tags=["mine"]))
+    asyncio.run(caller.ask([HumanMessage("hello")]))
+    assert model.last.kwargs["stop"] == ["."]

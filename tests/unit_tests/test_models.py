@@ -18,7 +18,7 @@ from pydantic import Field, SecretStr
 
 from langchain_model_alignment import models
 from langchain_model_alignment.errors import AuthenticationError, ModelNameError, WeightsError
-from langchain_model_alignment.models import resolve_chat_model, traits_of
+from langchain_model_alignment.models import limit_of, resolve_chat_model, traits_of
 
 
 class SyncOnly(BaseChatModel):
@@ -228,3 +228,15 @@ def test_bare_local_names_and_paths_reach_the_local_model(monkeypatch: pytest.Mo
     for name in ("local", "local:smollm2-135m", "smollm2-135m", "/my/own.gguf"):
         resolve_chat_model(name)
     assert asked == ["default", "smollm2-135m", "smollm2-135m", "/my/own.gguf"]
+
+
+def test_a_limit_on_tokens_goes_under_the_name_that_the_provider_takes() -> None:
+    """H1 of the predecessor: its own Gemini helper raised TypeError at every call with an output limit."""
+    kinds = {"ChatGoogleGenerativeAI": "max_output_tokens", "BaseChatOpenAI": "max_tokens"}
+    for name, argument in kinds.items():
+        model = type(name, (FakeListChatModel,), {})(responses=["x"])
+        assert limit_of(model, 90) == {argument: 90}
+
+
+def test_a_model_whose_limit_is_unknown_is_passed_none() -> None:
+    assert limit_of(FakeListChatModel(responses=["x"]), 90) == {}

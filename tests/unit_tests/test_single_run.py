@@ -11,6 +11,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import RunnableLambda
 
+from langchain_model_alignment.cache import MemoryCache
+from langchain_model_alignment.calls import Caller
+from langchain_model_alignment.constitution import Add
 from langchain_model_alignment.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -558,3 +561,41 @@ async def test_feedback_given_side_by_side_is_all_kept() -> None:
     await asyncio.gather(run.acritique_response("Too long."), run.acritique_response("The price is missing."))
     assert {p.id for p in run.data.principles} == {"p1", "p2"}
     assert len(run.data.exchanges[0].feedback) == 2
+
+
+async def test_what_happens_while_the_prompt_is_rewritten_is_kept() -> None:
+    aligner = ScriptedChatModel(reply=lambda _: '{"text": "Greet {name} briefly."}', latency=0.05)
+    run = AlignableSingleRun(ScriptedChatModel(reply=lambda _: "Hello."), aligner)
+    run.set_model_description("Greet {name}.")
+    await run.asend_input("Ada")
+    run._data = run.data.commit([Add(text="Greet briefly.")])  # a principle, as feedback would make it
+
+    async def meanwhile() -> None:
+        await run.asend_input("Bo")
+        run.edit_principle("p1", "Greet at length.")
+
+    await asyncio.gather(run.aupdate_model_description_from_principles(), meanwhile())
+    assert [e.inputs["name"] for e in run.data.exchanges] == ["Ada", "Bo"]
+    assert [p.text for p in run.data.principles] == ["Greet at length."]
+    assert "Greet at length." in run.get_model_description_with_principles()
+
+
+async def test_direct_updates_side_by_side_both_hold() -> None:
+    aligner = ScriptedChatModel(reply=rewritten_with_what_was_asked, latency=0.01)
+    run = AlignableSingleRun(ScriptedChatModel(reply=["Hello."]), aligner)
+    run.set_model_description("Greet {name}.")
+    asked = ("use rhymes", "mention Malta")
+    await asyncio.gather(*(run.aupdate_model_description_from_feedback(words) for words in asked))
+    assert "rhymes" in run.get_model_description()
+    assert "Malta" in run.get_model_description()
+
+
+def rewritten_with_what_was_asked(messages: list[BaseMessage]) -> str:
+    text, _, feedback = messages[-1].text.removeprefix("Instructions:\n").partition("\n\nFeedback:\n")
+    return json.dumps({"text": f"{text} Also {feedback.splitlines()[0]}."})
+
+
+def test_the_same_input_again_asks_for_another_answer() -> None:
+    run = AlignableSingleRun(Caller(ScriptedChatModel(reply=["one", "two"]), cache=MemoryCache()))
+    run.set_model_description("Greet {name}.")
+    assert [run.send_input("Ada"), run.send_input("Ada")] == ["one", "two"]
