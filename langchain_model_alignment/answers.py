@@ -97,7 +97,7 @@ def load_answer(text: str) -> AIMessage | None:
 
 
 def request_key(identity: str, messages: Sequence[BaseMessage], kwargs: Mapping[str, Any], sample: int) -> str | None:
-    """Names a request by a hash of all that shapes its answer.
+    """Name a request by a hash of all that shapes its answer.
 
     Args:
         identity: The model, from its traits.

@@ -27,7 +27,7 @@ class AnswerCache(Protocol):
         ...
 
     def put(self, key: str, value: str) -> None:
-        """Keeps a value under a key; the last one wins."""
+        """Keep a value under a key; the last one wins."""
         ...
 
 
@@ -49,7 +49,7 @@ class MemoryCache:
         return self._values.get(key)
 
     def put(self, key: str, value: str) -> None:
-        """Keeps a value under a key."""
+        """Keep a value under a key."""
         self._values[key] = value
 
     def __len__(self) -> int:
@@ -96,7 +96,7 @@ class SQLiteCache:
         return None if row is None else str(row[0])
 
     def put(self, key: str, value: str) -> None:
-        """Keeps a value under a key; it is in the file when this returns.
+        """Keep a value under a key; it is in the file when this returns.
 
         Raises:
             ArtifactError: The file cannot be written, for instance because the disk is full.
@@ -112,7 +112,7 @@ class SQLiteCache:
             return int(self._connected().execute("SELECT count(*) FROM answers").fetchone()[0])
 
     def close(self) -> None:
-        """Closes the file; the next use opens it again."""
+        """Close the file; the next use opens it again."""
         with self._lock:
             if self._connection is not None and self._pid == os.getpid():
                 self._connection.close()

@@ -111,7 +111,7 @@ class Caller:
     async def ask(
         self, messages: Sequence[BaseMessage], *, config: RunnableConfig | None = None, sample: int = 0, **kwargs: Any
     ) -> Answer:
-        """Asks the model.
+        """Ask the model.
 
         Args:
             messages: The request.
@@ -146,7 +146,7 @@ class Caller:
     async def _fetch(
         self, key: str | None, messages: Sequence[BaseMessage], config: RunnableConfig | None, kwargs: dict[str, Any]
     ) -> AIMessage:
-        """Brings one answer in: budget, gate, retries, usage, cache."""
+        """Bring one answer in: budget, gate, retries, usage, cache."""
         self._refuse_unmeasurable()
         if self.budget is not None:
             self.budget.check(self.usage)  # a spent budget need not queue at the gate
@@ -304,7 +304,7 @@ ChatModelLike = BaseChatModel | RunnableBinding[Any, Any] | str | Caller
 
 
 def as_caller(model: ChatModelLike, **settings: Any) -> Caller:
-    """Puts a model behind a gate.
+    """Put a model behind a gate.
 
     Args:
         model: A chat model, plain or bound, a name such as `"local:qwen2.5-coder-1.5b"`, or a caller, which passes

@@ -86,7 +86,7 @@ class Failure:
 
 
 def classify(exception: BaseException, llm: BaseChatModel, name: str) -> Failure:
-    """Says what an exception of a model call means.
+    """Say what an exception of a model call means.
 
     Args:
         exception: What the call raised.
@@ -183,7 +183,7 @@ def retry_after(exception: BaseException) -> float | None:
 
 
 def redact(text: str, llm: BaseChatModel | None = None) -> str:
-    """Takes out whatever looks like a key, and the secrets that a model object holds.
+    """Take out whatever looks like a key, and the secrets that a model object holds.
 
     Args:
         text: Text on its way into a message.

@@ -57,7 +57,7 @@ class Gate:
         self._semaphore().release()
 
     def pause(self, seconds: float) -> None:
-        """Holds every caller back; those inside finish their call.
+        """Hold every caller back; those inside finish their call.
 
         Args:
             seconds: How long from now; a pause that already lasts longer stays as it is.
@@ -66,7 +66,7 @@ class Gate:
             self._resume_at = max(self._resume_at, time.monotonic() + seconds)
 
     async def ready(self) -> None:
-        """Waits until no pause is on."""
+        """Wait until no pause is on."""
         while (left := self._resume_at - time.monotonic()) > 0:  # noqa: ASYNC110 (a pause may grow while it lasts)
             await asyncio.sleep(left)
 

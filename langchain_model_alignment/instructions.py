@@ -9,7 +9,7 @@ EMPTY_ANSWER = "(no answer)"
 
 
 def format_instructions(schema: str) -> str:
-    """Asks for one JSON object.
+    """Ask for one JSON object.
 
     Args:
         schema: The JSON schema, as text.
@@ -21,7 +21,7 @@ def format_instructions(schema: str) -> str:
 
 
 def repair_instructions(problem: str, schema: str) -> str:
-    """Asks for the same answer in a readable form.
+    """Ask for the same answer in a readable form.
 
     Args:
         problem: What is wrong with the answer.

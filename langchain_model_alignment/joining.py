@@ -48,7 +48,7 @@ class Joining(Generic[T]):
         return shared is not None and not shared.task.done()
 
     async def share(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Waits for the work under a key, which is started unless it is on its way.
+        """Wait for the work under a key, which is started unless it is on its way.
 
         Args:
             key: Names the work.

@@ -72,7 +72,7 @@ def _hand_over(task: asyncio.Task[T], outcome: "concurrent.futures.Future[T]") -
 
 
 def run_sync(coro: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine to its end from sync code.
+    """Run a coroutine to its end from sync code.
 
     The coroutine runs on one background thread that all sync calls of the process share, with the caller's
     context variables. It works while an event loop is running on the calling thread. Ctrl-C cancels the task
@@ -124,7 +124,7 @@ def run_sync(coro: Coroutine[Any, Any, T]) -> T:
 def make_runnable(
     afunc: Callable[[In, RunnableConfig], Awaitable[Out]], *, name: str, input_type: Any, output_type: Any
 ) -> Runnable[In, Out]:
-    """Makes a Runnable whose sync and async forms behave the same out of one coroutine function.
+    """Make a Runnable whose sync and async forms behave the same out of one coroutine function.
 
     Args:
         afunc: Takes the input and the config, which it passes on to every call it makes.

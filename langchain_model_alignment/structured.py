@@ -36,7 +36,7 @@ class _UnreadableError(Exception):
 async def ask_structured(
     caller: Caller, messages: Sequence[BaseMessage], schema: type[M], *, config: RunnableConfig | None = None
 ) -> M:
-    """Asks a model for an object.
+    """Ask a model for an object.
 
     Args:
         caller: The model.

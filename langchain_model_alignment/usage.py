@@ -52,7 +52,7 @@ class Usage(BaseModel):
         return self.input_tokens + self.output_tokens
 
     def add(self, **counts: float) -> None:
-        """Adds to the counters.
+        """Add to the counters.
 
         Args:
             counts: Counter names and what to add to each.
@@ -62,7 +62,7 @@ class Usage(BaseModel):
                 setattr(self, name, getattr(self, name) + count)
 
     def reserve(self, budget: "Budget | None" = None) -> None:
-        """Counts one call that is about to be sent, unless the budget is spent.
+        """Count one call that is about to be sent, unless the budget is spent.
 
         Checking and counting are one step, so callers in parallel never send more than `max_calls`.
 
@@ -145,7 +145,7 @@ class Budget(BaseModel):
         return (input_tokens * (self.input_price or 0.0) + output_tokens * (self.output_price or 0.0)) / 1_000_000
 
     def check(self, usage: Usage) -> None:
-        """Refuses when a limit is reached.
+        """Refuse when a limit is reached.
 
         Args:
             usage: What was used so far.
