@@ -10,7 +10,7 @@ from typing import Literal
 
 from langchain_model_alignment.amounts import limits_in, numbers_in, plain_limits
 from langchain_model_alignment.directions import clauses_of, sides_in
-from langchain_model_alignment.languages import LANGUAGES, has_cjk, language_of, words_of
+from langchain_model_alignment.languages import LANGUAGES, has_cjk, language_of, word_set, words_of
 from langchain_model_alignment.orders import asks_outright, describes, is_negated, is_order, is_wish
 from langchain_model_alignment.wording import SOFT_NOT, alike, names_in, sentences_of, stems_in
 
@@ -25,11 +25,13 @@ _ABSENCE = re.compile(
 # Who looks in vain is the person; the answer has nothing to look for.
 _SEARCHED = re.compile(r"\b(?:find|see|spot)\b")
 _SEARCHES = re.compile(r"(?:look|search|find|see|check|spot)\b")
+_UNASKED = re.compile(r"\b(?:i (?:did not|didn't|never)|nobody) ask(?:ed)? for\b")
 # What the person, not the answer, does not have or do.
 _OTHERS = re.compile(
     r"^(?:but |and |because |since )?(?:we|i|our|my|they|people|customers)\b(?!.*\b(?:see|find|spot|get)\b)"
 )
 _SHOULD = re.compile(r"\b(?:must|should|shall|may|can)\b", re.IGNORECASE)
+_SAY = re.compile(r"(?:say|state|mention|note|write|tell)(?: that)? (.+)")
 _TO_THE_PERSON = re.compile(r"(?:thanks?\b|thank you|sorry|sure\b|could\b|would\b|can\b|because\b|yes\b)")
 _GENERIC = {"answer", "response", "reply", "text", "result", "output", "fact", "part", "whole"}
 _SUBJECT = re.compile(r"^(?:the|its|your)\s+([a-z]{4,})")
@@ -89,14 +91,27 @@ def lost(feedback: str, principle: str, kind: Kind) -> list[str]:
         missing += _lost_limits(feedback, principle) + _lost_strength(feedback, principle)
     if not _covers(feedback, principle):
         missing.append("what it is about")
-    said_again = (
-        kind == "critique" and alike(principle, feedback) >= 0.8 and _is_verdict(feedback) and not is_order(principle)
-    )
-    verdict = _VERDICT.search(principle.lower()) and not is_negated(principle)
-    plain = principle.lower().replace("’", "'")
-    if (describes(principle) and not _SHOULD.search(plain)) or said_again or verdict or _TO_THE_PERSON.match(plain):
+    if _is_no_order(feedback, principle, kind):
         missing.append("the form of an order")
     return missing
+
+
+def _is_no_order(feedback: str, principle: str, kind: Kind) -> bool:
+    plain = principle.lower().replace("’", "'")
+    if (describes(principle) and not _SHOULD.search(plain)) or _TO_THE_PERSON.match(plain):
+        return True
+    if _VERDICT.search(plain) and not is_negated(principle):
+        return True
+    said_again = alike(principle, feedback) >= 0.8 and _is_verdict(feedback) and not is_order(principle)
+    return kind == "critique" and (said_again or _says_the_fault(feedback, plain))
+
+
+def _says_the_fault(feedback: str, principle: str) -> bool:
+    """Whether a principle asks the answer to state the criticism: "Say that it is dull"."""
+    said = _SAY.match(principle)
+    if not said or is_wish(feedback) or claims_absence(feedback):
+        return False
+    return describes(said[1]) and stems_in(said[1]) <= stems_in(feedback)
 
 
 def _is_verdict(feedback: str) -> bool:
@@ -140,7 +155,10 @@ def _lost_not(feedback: str, principle: str, kind: Kind) -> list[str]:
     plain = plain_limits(principle)
     softened = is_negated(plain) or bool(SOFT_NOT.search(plain))
     said = sides_in(principle)
+    if _turned_twice(plain) and not _turned_twice(plain_limits(feedback)):
+        return ["the “not” (said twice, it turns into its opposite)"]
     for clause in clauses_of(plain_limits(feedback)):
+        clause = _UNASKED.sub("i do not want", clause)
         asked = kind == "kudos" or _asks(clause)
         absent = not asked and bool(_ABSENCE.search(clause)) and not _OTHERS.match(clause)
         if asked and is_negated(clause) and not softened:
@@ -159,6 +177,14 @@ def _lost_not(feedback: str, principle: str, kind: Kind) -> list[str]:
                 return ["what was missing (the order forbids it)"]
             return ["the “not”" if wanted[turned[0]] == {"against"} else "what is asked for (the order forbids it)"]
     return []
+
+
+def _turned_twice(text: str) -> bool:
+    negations = LANGUAGES["en"].negations - {"nor", "neither"}
+    return any(
+        sum(w in negations or w.endswith("n't") for w in words_of(clause)) > 1
+        for clause in re.split(r"[,;.]|\bor\b|\band\b", text)
+    )
 
 
 def _asks(clause: str) -> bool:
@@ -230,6 +256,8 @@ def _lost_strength(feedback: str, principle: str) -> list[str]:
         and not now & {"only", "just", "exclusively", "solely", "limit", "nothing", "never", "not", "no"}
     ):
         missing.append("the “only”")
+    if "first" in was and not now & word_set("first before begin start open 1st top initial name"):
+        missing.append("the “first”")
     if was & {"unless", "except"} and not now & {"unless", "except", "until", "if", "only", "but", "without"}:
         missing.append("the exception")
     if was & {"if", "when", "whenever"} and not now & {

@@ -114,7 +114,7 @@ def _is_plain(word: str) -> bool:
 
 def stems_in(text: str) -> set[str]:
     """Return the content of a text, for comparing: beginnings of its rarer words, and pairs of Chinese characters."""
-    stops = frozenset[str]().union(*(language.stopwords for language in LANGUAGES.values()))
+    stops = frozenset[str]().union(*(language.stopwords | set(language.numbers) for language in LANGUAGES.values()))
     stems = {word[:5] for word in words_of(text) if word not in stops and not has_cjk(word) and len(word) > 2}
     for run in re.findall(r"[\u3400-\u9fff]+", text):
         stems |= {run[i : i + 2] for i in range(len(run) - 1)}
@@ -235,7 +235,7 @@ def says(text: str, sentence: str) -> bool:
     if any(told.get(number, side) != side for number, side in limits_in(sentence).items()):
         return False
     stems = stems_in(sentence)
-    if len(stems & stems_in(text)) < 0.7 * len(stems):
+    if len(stems & stems_in(text)) < 0.8 * len(stems):
         return False
     if has_cjk(sentence):
         return not is_negated(sentence) or any(

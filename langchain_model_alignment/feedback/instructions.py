@@ -25,11 +25,10 @@ _RESTATE_EXAMPLES = (
     ("Criticism: dull", "Write in a lively way."),
     ("Criticism: The summary leaves out who was responsible.", "Say who was responsible."),
     ("Criticism: I had expected some numbers in it", "Give some numbers."),
-    ("Criticism: I couldn't see anywhere how old he was", "Say how old he was."),
+    ("Criticism: I couldn't see anywhere how old he was", "Give his age."),
     ("Criticism: way too many adjectives, and it must stay under 80 words", "Use few adjectives and stay under 80 words."),
     ("Praise: I like that it does not start with a greeting.", "Do not start with a greeting."),
     ("Criticism: My grandmother of 90 can't follow this.", "Write so that a 90-year-old can follow it."),
-    ("Criticism: only list hotels with a pool", "Only list hotels with a pool."),
     ("Praise: It doesn't rush to a conclusion.", "Do not rush to a conclusion."),
     ("Praise: The timeline helps me to see what came first", "Use a timeline to show what came first."),
     ('Criticism: The list ends with "etc." again, that is lazy', 'Do not end the list with "etc.".'),
@@ -41,19 +40,26 @@ _RESTATE_EXAMPLES = (
     ("Praise: The map in the middle is really helpful", "Put a map in the middle."),
     ("Criticism: never give discounts unless the order is above 100 euros", "Never give discounts unless the order is above 100 euros."),
     ("Criticism: Nobody asked for your opinion", "Do not give opinions."),
-    ("Praise: It says where its numbers come from, that is honest", "Say where the numbers come from."),
+    ("Praise: It says where its numbers come from, that is honest", "Name the source of each number."),
+    ("Criticism: Don't suppose that everybody drives", "Don't suppose that everybody drives."),
+    ("Criticism: If you can, add a picture of each dish", "If you can, add a picture of each dish."),
+    ("Criticism: only list hotels with a pool", "Only list hotels with a pool."),
 )  # fmt: skip
 
 
-# Only for feedback in another language: next to English they tempt a small model to answer in the wrong one.
-_RESTATE_ABROAD = (
-    ("Praise: 很好，没有废话", "不要写废话。"),
-    ("Criticism: No uses palabras inglesas", "No uses palabras inglesas."),
-    ("Praise: Schön, dass der Name genannt wird", "Nenne den Namen."),
-    ("Criticism: Der Text ist nicht höflich genug, bitte mit Gruß", "Schreibe höflicher und mit Gruß."),
-    ("Praise: Me gusta que sea breve", "Sé breve."),
-    ("Criticism: 没有写日期", "请写日期。"),
-)
+# Only for feedback in these languages: next to English they tempt a small model to answer in the wrong one.
+_RESTATE_ABROAD = {
+    "de": (
+        ("Praise: Schön, dass der Name genannt wird", "Nenne den Namen."),
+        ("Criticism: Der Text ist nicht höflich genug, bitte mit Gruß", "Schreibe höflicher und mit Gruß."),
+    ),
+    "es": (
+        ("Praise: Me gusta que sea breve", "Sé breve."),
+        ("Criticism: Falta la fecha", "Escribe la fecha."),
+        ("Criticism: No uses palabras inglesas", "No uses palabras inglesas."),
+    ),
+    "zh": (("Praise: 很好，没有废话", "不要写废话。"), ("Criticism: 没有写日期", "请写日期。")),
+}
 
 
 def _with_examples(system: str, examples: Sequence[tuple[str, str]], last: str) -> list[BaseMessage]:
@@ -66,8 +72,7 @@ def _with_examples(system: str, examples: Sequence[tuple[str, str]], last: str) 
 def restate(kind: str, feedback: str) -> list[BaseMessage]:
     """Ask for one rule from a critique or kudos, seen alone: more context makes a small model worse."""
     word = "Praise" if kind == "kudos" else "Criticism"
-    abroad = language_of(feedback) not in ("en", None)
-    examples = (*_RESTATE_EXAMPLES, *_RESTATE_ABROAD) if abroad else _RESTATE_EXAMPLES
+    examples = (*_RESTATE_EXAMPLES, *_RESTATE_ABROAD.get(language_of(feedback) or "en", ()))
     return _with_examples(_RESTATE, examples, f"{word}: {feedback}")
 
 
@@ -123,7 +128,7 @@ def repair_rule(messages: Sequence[BaseMessage], answer: str, missing: Sequence[
     if "the form of an order" in missing:
         ask = f"That only repeats what was said. What must the next answer do? Write an order that begins with a verb.\n{asked}"
     else:
-        ask = f"That rule lost {', '.join(missing)}. Once more, complete:\n{asked}"
+        ask = f"That rule lost {', '.join(missing)}. Once more, in the same words as the person:\n{asked}"
     return [*messages, AIMessage(answer), HumanMessage(ask)]
 
 
@@ -198,10 +203,10 @@ _WEAVE_EXAMPLES = (
         'You sort mails. When unsure, say "other". Reply as {"label": "spam"}.',
     ),
     (
-        "Instructions:\nHelp the customer {name} with the question below.\n\n{question}\n\nRules:\n- Be friendly.\n"
+        "Instructions:\nHelp {caller} with the request below.\n\n{request}\n\nRules:\n- Be friendly.\n"
         "- Never promise refunds.\n- End with a question.",
-        "Help the customer {name} with the question below. Be friendly, never promise refunds, and end with a question."
-        "\n\n{question}",
+        "Help {caller} with the request below. Be friendly, never promise refunds, and end with a question."
+        "\n\n{request}",
     ),
 )
 
@@ -277,7 +282,11 @@ def suggest(kind: str, prompt: str, response: str) -> list[BaseMessage]:
 
 def suggest_more(messages: Sequence[BaseMessage], answer: str) -> list[BaseMessage]:
     """Ask again when some of three suggestions were empty or alike."""
-    return [*messages, AIMessage(answer), HumanMessage("Write three others, each about something else.")]
+    return [
+        *messages,
+        AIMessage(answer),
+        HumanMessage("Write three other sentences about the same answer, each naming another point of it."),
+    ]
 
 
 _DECIDE = """You keep the list of principles that a prompt's answers must follow. A person gave feedback on one answer. Decide on one change to the list:

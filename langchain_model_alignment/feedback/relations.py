@@ -24,7 +24,7 @@ from langchain_model_alignment.wording import names_in, near_duplicate, stems_in
 __all__ = ["clash", "contradicted", "rest_of", "share_of_yes", "taken_back", "twin_of"]
 
 # Measured on the local 1.5B model with the examples in `instructions`.
-_SEEN_AT, _SHARED_AT, _ALONE_AT = 0.3, 0.55, 0.75
+_SEEN_AT, _SHARED_AT, _ALONE_AT = 0.3, 0.5, 0.75
 _RELATED_AT_MOST = 6
 # Words that say what to do with a thing, not which thing.
 _VERBS = {root_of(w) for w in word_set("mention name include give say add tell list show keep state always never have")}

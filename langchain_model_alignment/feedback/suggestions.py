@@ -17,6 +17,7 @@ from langchain_model_alignment.wording import alike, clean_sentence, stems_in
 
 _WANTED = 3
 _ALIKE = 0.6
+_ASKS = re.compile(r"(?:how|what|why|when|where|who|which)\b", re.IGNORECASE)
 _ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|reason[_ ]?\d\s*:)\s*", re.IGNORECASE)
 
 
@@ -117,4 +118,5 @@ def _is_about(item: str, response: str) -> bool:
     """Whether a suggestion speaks about the response: it is not a piece of it, and misses nothing that is there."""
     copied = " ".join(words_of(item)) in " ".join(words_of(response))
     missed = stems_in(item) - stems_in("include mention say provide explain answer response")
-    return not copied and not (claims_absence(item) and missed and missed <= stems_in(response))
+    there = len(missed & stems_in(response))
+    return not copied and not _ASKS.match(item) and not (claims_absence(item) and missed and there >= 0.6 * len(missed))

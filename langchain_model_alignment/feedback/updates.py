@@ -131,6 +131,8 @@ def create_prompt_update_chain(
         if refused:
             return _updated(template, principles, lost=principles, refused=refused)
         lost = [p for p in principles if not says(new, p.sentence())]
+        if len(lost) == len(principles):
+            return _updated(template, principles, lost=lost, refused="it says none of the principles")
         return _updated(template.replace_text(index, new), principles, lost=lost, refused="")
 
     return make_runnable(update, name="prompt_update", input_type=UpdateRequest, output_type=PromptUpdate)
@@ -184,6 +186,8 @@ def keeps_text(old: str, new: str) -> str | None:
     fault = _fault_of_form(old, new)
     if fault:
         return fault
+    if new.count("\n") < 0.75 * old.count("\n"):
+        return "it joins lines that were separate"
     for what, found in (("number", numbers_in), ("name", names_in)):
         gone = sorted(found(old) - found(new))
         if gone and gone[0] not in new:

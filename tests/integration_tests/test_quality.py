@@ -103,9 +103,8 @@ def test_ten_updates_keep_every_variable_every_literal_and_every_principle(llm: 
     for template, texts in UPDATES:
         principles = Constitution.of(*texts).principles
         update = chain.invoke(UpdateRequest(template=template, principles=principles))
-        new = update.edit.template
-        whole = "\n".join(message.text for message in new.messages)
-        fault = check_variables("\n".join(message.text for message in template.messages), whole)
+        whole = update.edit.template.text
+        fault = check_variables(template.text, whole)
         unsaid = [text for text in texts if not says(whole, text)]
         lost += [fault, *unsaid] if fault else unsaid
         woven = len(texts) - len(update.listed)
