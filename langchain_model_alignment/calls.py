@@ -11,13 +11,20 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core import language_models  # lazy: the class is loaded at its first use
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import merge_configs, run_in_executor
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
 
 from langchain_model_alignment.answers import dump_answer, load_answer, request_key, visible_text
 from langchain_model_alignment.cache import AnswerCache
@@ -29,6 +36,9 @@ from langchain_model_alignment.joining import Joining
 from langchain_model_alignment.models import traits_of
 from langchain_model_alignment.retries import without_sdk_retries
 from langchain_model_alignment.usage import Budget, Usage
+
+if TYPE_CHECKING:  # slow to import, and whoever has a model has it already
+    from langchain_core.language_models import BaseChatModel
 
 __all__ = ["Answer", "Caller", "ChatModelLike", "Gate", "as_caller", "visible_text", "without_sdk_retries"]
 
@@ -91,7 +101,7 @@ class Caller:
         max_retries: int = 5,
     ) -> None:
         llm, self._bound, self._config = _unbound(llm)
-        if not isinstance(llm, BaseChatModel):
+        if not isinstance(llm, language_models.BaseChatModel):
             raise ConfigurationError(f"A {type(llm).__name__} is not a chat model; give a BaseChatModel or its name.")
         if max_retries < 0:
             raise ConfigurationError(f"max_retries is {max_retries}; give 0 or more.")
@@ -196,7 +206,8 @@ class Caller:
         if failure is not None and failure.wait is not None:
             self.gate.pause(failure.wait)  # holds everybody back; the next attempt waits there too
             return 0.0
-        return wait_exponential_jitter(initial=_FIRST_WAIT, max=_LONGEST_WAIT, jitter=_FIRST_WAIT / 2)(state)
+        backoff = wait_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT) + wait_random(0, _FIRST_WAIT / 2)
+        return backoff(state)
 
     def _note_retry(self, state: RetryCallState) -> None:
         self.usage.add(retries=1)
@@ -278,7 +289,7 @@ def _is_worth_retrying(error: BaseException) -> bool:
     return error.failure.retry and (wait is None or wait <= _LONGEST_PAUSE)
 
 
-def _name_of(llm: BaseChatModel) -> str:
+def _name_of(llm: "BaseChatModel") -> str:
     """What messages call the model."""
     names = (getattr(llm, field, None) for field in ("model_name", "model", "model_id"))
     return next((name for name in names if isinstance(name, str) and name), type(llm).__name__)
@@ -299,7 +310,7 @@ def _answer(message: AIMessage, *, cached: bool = False) -> Answer:
     return Answer(visible_text(message), message, cached)
 
 
-ChatModelLike = BaseChatModel | RunnableBinding[Any, Any] | str | Caller
+ChatModelLike = Union["BaseChatModel", RunnableBinding[Any, Any], str, Caller]
 """What every entry point takes for a model: a chat model, plain or bound, its name, or a caller."""
 
 

@@ -7,10 +7,12 @@ gets a pool of its own, which is closed together with the loop.
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from langchain_core.language_models import BaseChatModel
+if TYPE_CHECKING:  # slow to import, and whoever has a model has it already
+    from langchain_core.language_models import BaseChatModel
+
 
 __all__ = ["PerLoopModel"]
 
@@ -25,13 +27,13 @@ class PerLoopModel:
         llm: Any chat model; it stays as it is. One that was given its own HTTP client keeps it.
     """
 
-    def __init__(self, llm: BaseChatModel) -> None:
+    def __init__(self, llm: "BaseChatModel") -> None:
         self._llm = llm
         given = getattr(llm, "http_async_client", None)
         self._shared = given is None and hasattr(getattr(llm, "root_async_client", None), "with_options")
         self._copies: WeakKeyDictionary[asyncio.AbstractEventLoop, BaseChatModel] = WeakKeyDictionary()
 
-    async def here(self) -> BaseChatModel:
+    async def here(self) -> "BaseChatModel":
         """The model to use on the running loop."""
         if not self._shared:
             return self._llm

@@ -10,10 +10,9 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core import exceptions as core_exceptions
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from pydantic import SecretStr
 
@@ -27,6 +26,9 @@ from langchain_model_alignment.errors import (
     RefusalError,
     UnavailableError,
 )
+
+if TYPE_CHECKING:  # slow to import, and whoever has a model has it already
+    from langchain_core.language_models import BaseChatModel
 
 __all__ = ["Failure", "classify", "redact", "refusal_in", "retry_after"]
 
@@ -85,7 +87,7 @@ class Failure:
     wait: float | None = None
 
 
-def classify(exception: BaseException, llm: BaseChatModel, name: str) -> Failure:
+def classify(exception: BaseException, llm: "BaseChatModel", name: str) -> Failure:
     """Say what an exception of a model call means.
 
     Args:
@@ -182,7 +184,7 @@ def retry_after(exception: BaseException) -> float | None:
     return None
 
 
-def redact(text: str, llm: BaseChatModel | None = None) -> str:
+def redact(text: str, llm: "BaseChatModel | None" = None) -> str:
     """Take out whatever looks like a key, and the secrets that a model object holds.
 
     Args:
@@ -201,7 +203,7 @@ def redact(text: str, llm: BaseChatModel | None = None) -> str:
     return _SECRETS.sub("[secret]", text)
 
 
-def _secrets_of(llm: BaseChatModel | None) -> set[str]:
+def _secrets_of(llm: "BaseChatModel | None") -> set[str]:
     values = (value.get_secret_value() for value in vars(llm).values() if isinstance(value, SecretStr)) if llm else ()
     return {value for value in values if len(value) >= 6}
 

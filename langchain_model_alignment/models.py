@@ -15,13 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from langchain_core.language_models import BaseChatModel, BaseLanguageModel, SimpleChatModel
+from langchain_core import language_models  # lazy: the classes are loaded at their first use
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from langchain_model_alignment.errors import AlignmentError, AuthenticationError, ModelNameError
+
+if TYPE_CHECKING:  # slow to import, and whoever has a model has it already
+    from langchain_core.language_models import BaseChatModel, BaseLanguageModel
 
 __all__ = ["ModelTraits", "resolve_chat_model", "traits_of"]
 
@@ -60,7 +63,7 @@ class ModelTraits:
     logprobs: bool
 
 
-def traits_of(llm: BaseChatModel) -> ModelTraits:
+def traits_of(llm: "BaseChatModel") -> ModelTraits:
     """Tell what `llm` can do, without calling it.
 
     Args:
@@ -88,7 +91,7 @@ def traits_of(llm: BaseChatModel) -> ModelTraits:
     )
 
 
-def resolve_chat_model(name: str, **kwargs: Any) -> BaseChatModel:
+def resolve_chat_model(name: str, **kwargs: Any) -> "BaseChatModel":
     """Make a chat model from its name.
 
     ``local`` and ``local:NAME`` (or NAME alone, see ``langchain-align models list``) run on this machine, as does
@@ -126,24 +129,24 @@ def resolve_chat_model(name: str, **kwargs: Any) -> BaseChatModel:
         return maker(model, kwargs) if maker else _init_chat_model(name, kwargs)
 
 
-def _local(model: str, kwargs: dict[str, Any]) -> BaseChatModel:
+def _local(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
     from langchain_model_alignment.local import local_chat_model
 
     return local_chat_model(model, **kwargs) if model else local_chat_model(**kwargs)
 
 
-def _google(model: str, kwargs: dict[str, Any]) -> BaseChatModel:
+def _google(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
     chat = _load("langchain_google_genai", "ChatGoogleGenerativeAI", "langchain-model-alignment[google]")
     # 1 is one attempt; Google's package reads 0 as its own default.
     return chat(**{"model": model, "max_retries": 1, **kwargs})  # type: ignore[no-any-return]
 
 
-def _openai(model: str, kwargs: dict[str, Any]) -> BaseChatModel:
+def _openai(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
     chat = _load("langchain_openai", "ChatOpenAI", "langchain-openai")
     return chat(**{"model": model, "max_retries": 0, "stream_usage": True, **kwargs})  # type: ignore[no-any-return]
 
 
-def _hugging_face(model: str, kwargs: dict[str, Any]) -> BaseChatModel:
+def _hugging_face(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
     extra = "langchain-model-alignment[huggingface]"
     _load("transformers", "AutoTokenizer", extra)
     pipeline = _load("langchain_huggingface", "HuggingFacePipeline", extra)
@@ -154,7 +157,7 @@ def _hugging_face(model: str, kwargs: dict[str, Any]) -> BaseChatModel:
     return chat(llm=llm, tokenizer=llm.pipeline.tokenizer, model_id=model)  # type: ignore[no-any-return]
 
 
-_MAKERS: dict[str, Callable[[str, dict[str, Any]], BaseChatModel]] = {
+_MAKERS: "dict[str, Callable[[str, dict[str, Any]], BaseChatModel]]" = {
     "local": _local,
     "google_genai": _google,
     "openai": _openai,
@@ -163,7 +166,7 @@ _MAKERS: dict[str, Callable[[str, dict[str, Any]], BaseChatModel]] = {
 _RETRIES_OFF = ("anthropic", "azure_openai", "deepseek", "fireworks", "groq", "mistralai", "together", "xai")
 
 
-def _init_chat_model(name: str, kwargs: dict[str, Any]) -> BaseChatModel:
+def _init_chat_model(name: str, kwargs: dict[str, Any]) -> "BaseChatModel":
     if not _installed("langchain"):
         raise ModelNameError(
             f"The model name {name!r} is not one this package knows by itself: pip install langchain and the "
@@ -207,20 +210,21 @@ def _load(package: str, attribute: str, requirement: str) -> Any:
     return getattr(import_module(package), attribute)
 
 
-def _has_structured_output(kind: type[BaseChatModel], ancestors: set[str]) -> bool:
-    if kind.with_structured_output is not BaseChatModel.with_structured_output:
+def _has_structured_output(kind: "type[BaseChatModel]", ancestors: set[str]) -> bool:
+    if kind.with_structured_output is not language_models.BaseChatModel.with_structured_output:
         return True
     fake = any(name.startswith("Fake") or name == "GenericFakeChatModel" for name in ancestors)
-    return not fake and kind.bind_tools is not BaseChatModel.bind_tools
+    return not fake and kind.bind_tools is not language_models.BaseChatModel.bind_tools
 
 
-def _has_async(kind: type[BaseChatModel]) -> bool:
+def _has_async(kind: "type[BaseChatModel]") -> bool:
     # SimpleChatModel's _agenerate only runs the synchronous method in a thread.
-    agenerate = kind._agenerate not in (BaseChatModel._agenerate, SimpleChatModel._agenerate)
-    return agenerate or kind._astream is not BaseChatModel._astream
+    base = language_models.BaseChatModel
+    agenerate = kind._agenerate not in (base._agenerate, language_models.SimpleChatModel._agenerate)
+    return agenerate or kind._astream is not base._astream
 
 
-def _is_small(llm: BaseChatModel, pipeline: bool) -> bool:
+def _is_small(llm: "BaseChatModel", pipeline: bool) -> bool:
     if getattr(llm, "is_local_model", False):
         return True
     name = " ".join(_model_names(llm))
@@ -238,19 +242,19 @@ def _model_names(llm: object) -> Iterator[str]:
         if isinstance(value, str) and value:
             yield value
     inner = getattr(llm, "llm", None)
-    if isinstance(inner, BaseLanguageModel):
+    if isinstance(inner, language_models.BaseLanguageModel):
         yield from _model_names(inner)
     named = getattr(getattr(getattr(llm, "pipeline", None), "model", None), "name_or_path", None)
     if isinstance(named, str) and named:
         yield named
 
 
-def _identity(llm: BaseLanguageModel[Any]) -> str:
+def _identity(llm: "BaseLanguageModel[Any]") -> str:
     names = list(dict.fromkeys(_model_names(llm)))
     # For a model of ours the address holds a port that is another one in each process.
     urls = [] if getattr(llm, "is_local_model", False) else [_bare_url(getattr(llm, field, None)) for field in _URLS]
     sampling = {field: _plain(getattr(llm, field, None)) for field in _SAMPLING}
-    own = type(llm)._identifying_params is not BaseLanguageModel._identifying_params
+    own = type(llm)._identifying_params is not language_models.BaseLanguageModel._identifying_params
     rest: dict[str, Any] = {field: getattr(llm, field, None) for field in _OPAQUE}
     rest["own"] = {
         key: value
@@ -264,7 +268,7 @@ def _identity(llm: BaseLanguageModel[Any]) -> str:
         "url": [url for url in urls if url],
         "sampling": {field: value for field, value in sampling.items() if value is not None},
         "more": hashlib.sha256(json.dumps(_plain(rest), sort_keys=True).encode()).hexdigest()[:16],
-        "inner": _identity(inner) if isinstance(inner, BaseLanguageModel) else "",
+        "inner": _identity(inner) if isinstance(inner, language_models.BaseLanguageModel) else "",
     }
     if not names and not own:
         parts["object"] = _token(llm)
@@ -302,7 +306,7 @@ def _token(llm: object) -> str:
     return _tokens[key]
 
 
-def limit_of(llm: BaseChatModel, tokens: int) -> dict[str, Any]:
+def limit_of(llm: "BaseChatModel", tokens: int) -> dict[str, Any]:
     """Tell what to pass to a call so that its answer stays within some tokens; nothing where that is not known.
 
     A name that a model does not take is an error with some and ignored by others, so none is guessed.
@@ -322,7 +326,7 @@ _LIMITS = {
 }
 
 
-def variation_of(llm: BaseChatModel, sample: int) -> dict[str, Any]:
+def variation_of(llm: "BaseChatModel", sample: int) -> dict[str, Any]:
     """Tell what to pass to a call so that several candidates for one request differ.
 
     The local model answers greedily, so its candidates need a temperature and a seed each. Any other model is asked as

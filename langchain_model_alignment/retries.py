@@ -1,8 +1,10 @@
 """One retry layer: the providers' own retries are taken off a copy of the model."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import BaseChatModel
+if TYPE_CHECKING:  # slow to import, and whoever has a model has it already
+    from langchain_core.language_models import BaseChatModel
+
 
 __all__ = ["without_sdk_retries"]
 
@@ -10,7 +12,7 @@ _ROOTS = ("root_client", "root_async_client")
 _RESOURCES = (("client", "root_client"), ("async_client", "root_async_client"))
 
 
-def without_sdk_retries(llm: BaseChatModel) -> BaseChatModel:
+def without_sdk_retries(llm: "BaseChatModel") -> "BaseChatModel":
     """The model with the retries of its provider's package turned off.
 
     Two layers of retries multiply, and the inner one hides the provider's `Retry-After` from the gate.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core import language_models  # lazy: the class is loaded at its first use
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 
@@ -19,7 +19,7 @@ def as_target(model: ChatModelLike | Runnable[Any, Any]) -> Caller | Runnable[An
     inner = model
     while isinstance(inner, RunnableBinding):
         inner = inner.bound
-    if isinstance(inner, Runnable) and not isinstance(inner, BaseChatModel):
+    if isinstance(inner, Runnable) and not isinstance(inner, language_models.BaseChatModel):
         return model if isinstance(model, Runnable) else inner
     return as_caller(model)  # type: ignore[arg-type]  # a chat model, plain or bound, a name or a caller
 
