@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from langchain_model_alignment.languages import LANGUAGES, WORD, has_cjk, language_of
 
@@ -12,27 +13,29 @@ _UNIT = r"(?:sentences?|words?|paragraphs?|lines?|examples?|items?|points?|quest
 _ONE = re.compile(rf"\b(?:one|a single|1)\b(?=\s+(?:[a-z]+\s+)?{_UNIT}\b)", re.IGNORECASE)
 _HAN = re.compile(r"[一二两三四五六七八九十百]+")
 
-_NOT = r"(?:\b(?:not|never|no|cannot|nicht|nie|kein\w*|pas|nunca)|n't|不)"
+_NOT = r"(?:\b(?:not|never|no|cannot|nicht|nie|kein\w{0,3}|pas|nunca)|n't|不)"
 _LOW = r"at least|minimum(?: of)?|mindestens|al menos|por lo menos|au moins|至少|不少于"
 _HIGH = "at most|maximum(?: of)?|max\\.?|up to|within|höchstens|maximal|bis zu|como máximo|máximo|au plus|最多|以内"
 _ABOVE = (
     r"(?:more|longer|larger|higher|bigger|greater|later|older|further) than|over|above|exceed(?:s|ing)?|"
-    r"(?:mehr|länger) als|über|más (?:\w+ )?(?:de|que)|plus de|超过"
+    r"(?:mehr|länger) als|über|más (?:\w{1,30} )?(?:de|que)|plus de|超过"
 )
 _BELOW = (
     r"(?:less|fewer|shorter|smaller|lower|cheaper|earlier|younger) than|under|below|weniger als|unter|menos de|"
     r"moins de|少于"
 )
+# Every repetition is bounded, and a word is tried at its beginning only: prompts may hold 100 kB of codes.
+_WORDS = r"\s{0,3}(?:\w{1,30}\s{1,3}){0,4}?"
 _BOUND = re.compile(
-    rf"(?P<no>{_NOT}\s*(?:\w+\s+){{0,4}}?)?(?:\b|(?<=[\u3400-\u9fff]))(?:(?P<low>{_LOW})|(?P<high>{_HIGH})|(?P<above>{_ABOVE})|(?P<below>{_BELOW}))"
-    rf"(?=(?P<rest>(?:[^\w.;!?]*\w[\w.,:]*){{1,3}}))"
+    rf"(?P<no>{_NOT}{_WORDS})?(?:\b|(?<=[\u3400-\u9fff]))(?:(?P<low>{_LOW})|(?P<high>{_HIGH})|(?P<above>{_ABOVE})|(?P<below>{_BELOW}))"
+    rf"(?=(?P<rest>(?:[^\w.;!?]{{0,9}}\w[\w.,:]{{0,30}}){{1,3}}))"
 )
 _AFTER = re.compile(
-    r"(?P<n>\w[\w.,:]*)(?:\s+[^\W\d_]+){0,2},?\s+"
+    r"(?<![\w.,:])(?P<n>\w[\w.,:]{0,30})(?:\s{1,3}[^\W\d_]{1,30}){0,2},?\s{1,3}"
     r"(?:(?P<low>or more\b|minimum\b)|(?P<high>or less\b|or fewer\b|max\b|maximum\b|at most$))"
 )
-_AFTER_HAN = re.compile(r"(\d+|[一二两三四五六七八九十百]+)[^，。\d]{0,4}(以内|以上|以下)")
-_NO_LIMIT = re.compile(rf"(?:\bdo )?{_NOT}\s*(?:\w+\s+){{0,4}}?(?:(?P<above>{_ABOVE})|(?P<below>{_BELOW}))(?=\W*\w)")
+_AFTER_HAN = re.compile(r"(\d{1,12}|[一二两三四五六七八九十百]{1,9})[^，。\d]{0,4}(以内|以上|以下)")
+_NO_LIMIT = re.compile(rf"(?:\bdo )?{_NOT}{_WORDS}(?:(?P<above>{_ABOVE})|(?P<below>{_BELOW}))(?=\W{{0,9}}\w)")
 _DO_IT = re.compile(r"\b(?:don't|do not|never) (?:forget|fail|omit|skip|leave out|neglect)(?: to)?\b")
 
 
@@ -94,17 +97,18 @@ def limits_in(text: str) -> dict[str, str]:
     """
     limits: dict[str, str] = {}
     lower = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
+    spelled = LANGUAGES.get(language_of(text) or "en", LANGUAGES["en"]).numbers
     for match in _BOUND.finditer(lower):
         low = bool(match["low"] or match["above"])
         if match["no"] and (match["above"] or match["below"]):
             low = not low
         for part in re.findall(r"\w[\w.,:]*", match["rest"]):
-            numbers = _read(part, text)
+            numbers = _read(part, spelled)
             limits.update(dict.fromkeys(numbers, "low" if low else "high"))
             if numbers:
                 break
     for match in _AFTER.finditer(lower):
-        for number in _read(match["n"], text):
+        for number in _read(match["n"], spelled):
             limits.setdefault(number, "low" if match["low"] else "high")
     for match in _AFTER_HAN.finditer(text):
         for number in numbers_in(match[1] + "个个"):
@@ -112,13 +116,13 @@ def limits_in(text: str) -> dict[str, str]:
     return limits
 
 
-def _read(part: str, text: str) -> set[str]:
-    """Read one word as a number, in the language of the text that it stands in."""
+def _read(part: str, spelled: Mapping[str, int]) -> set[str]:
+    """Read one word as a number, with the number words of the text's language."""
     if part.isascii() and part[0].isdigit():
         return {re.sub(r"[,.](?=\d{3}\b)", "", n) for n in _NUMBER.findall(part)}
     if has_cjk(part):
         return numbers_in(part)
-    value = LANGUAGES.get(language_of(text) or "en", LANGUAGES["en"]).numbers.get(part.strip(".,:"))
+    value = spelled.get(part.strip(".,:"))
     return set() if value is None else {str(value)}
 
 

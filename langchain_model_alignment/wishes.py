@@ -9,7 +9,7 @@ import re
 from typing import Literal
 
 from langchain_model_alignment.amounts import limits_in, numbers_in, plain_limits
-from langchain_model_alignment.directions import clauses_of, sides_in
+from langchain_model_alignment.directions import Side, clauses_of, opposite_in, sides_in, too_much_in
 from langchain_model_alignment.languages import LANGUAGES, has_cjk, language_of, word_set, words_of
 from langchain_model_alignment.orders import asks_outright, describes, is_negated, is_order, is_wish
 from langchain_model_alignment.wording import SOFT_NOT, alike, names_in, sentences_of, stems_in
@@ -130,7 +130,7 @@ def _numbers_wanted(feedback: str, kind: Kind) -> set[str]:
 def _lost_direction(feedback: str, principle: str, kind: Kind) -> list[str]:
     """Whether a "not" went missing, or an absence that was criticised became what is asked for."""
     lower = feedback.lower().replace("’", "'")
-    if kind == "critique" and _repeats_fault(lower, principle):
+    if kind == "critique" and (_repeats_fault(lower, principle) or _asks_for_too_much(lower, principle)):
         return ["that this was criticised (the order asks for it again)"]
     if kind == "critique" and _takes_wrong_side(lower, principle):
         return ["which of the two is wanted"]
@@ -169,7 +169,9 @@ def _lost_not(feedback: str, principle: str, kind: Kind) -> list[str]:
             return ["what was missing (the order forbids it)"]
         if absent and _SEARCHES.match(plain) and _SEARCHED.search(clause):
             return ["that the answer has to say it"]
-        wanted = {root: {"for"} if absent else sides for root, sides in sides_in(clause).items()}
+        wanted: dict[str, set[Side]] = {root: {"for"} if absent else sides for root, sides in sides_in(clause).items()}
+        if opposite_in(wanted, said):
+            return ["which of the two is wanted"]
         shared = [root for root in wanted if root in said and "open" not in wanted[root] | said[root]]
         turned = [root for root in shared if not wanted[root] & said[root]]
         if turned and len(turned) * 2 >= len(shared):
@@ -211,6 +213,12 @@ def _repeats_fault(feedback: str, principle: str) -> bool:
             if len(bare) > 1 and not is_negated(" ".join(order)) and {word[:4] for word in bare} <= done:
                 return True
     return False
+
+
+def _asks_for_too_much(feedback: str, principle: str) -> bool:
+    """Whether a principle asks for what the feedback finds too much: "too expensive", "suggest expensive things"."""
+    said = sides_in(principle)
+    return any(said.get(root) == {"for"} for clause in clauses_of(feedback) for root in too_much_in(clause))
 
 
 def _takes_wrong_side(feedback: str, principle: str) -> bool:
@@ -260,16 +268,7 @@ def _lost_strength(feedback: str, principle: str) -> list[str]:
         missing.append("the “first”")
     if was & {"unless", "except"} and not now & {"unless", "except", "until", "if", "only", "but", "without"}:
         missing.append("the exception")
-    if was & {"if", "when", "whenever"} and not now & {
-        "if",
-        "when",
-        "whenever",
-        "for",
-        "case",
-        "unless",
-        "only",
-        "where",
-    }:
+    if was & {"if", "when", "whenever"} and not now & word_set("if when whenever for case unless only where"):
         missing.append("the condition")
     if was & hedges and not now & (hedges | {"try", "should", "rather", "over", "can", "could"}):
         missing.append("that it is a preference")

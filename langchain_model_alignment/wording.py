@@ -2,9 +2,11 @@
 
 import json
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 from langchain_model_alignment.amounts import limits_in, numbers_in
-from langchain_model_alignment.directions import is_content, root_of, sides_in
+from langchain_model_alignment.directions import Side, is_content, opposite_in, root_of, sides_in
 from langchain_model_alignment.languages import LANGUAGES, has_cjk, language_of, word_set, words_of
 from langchain_model_alignment.orders import ORDERS, describes, is_negated, is_order, is_wish
 
@@ -183,7 +185,8 @@ def clean_sentence(text: str) -> str:
         'Keep it short.'
     """
     text = _TAG.sub("", text).strip()
-    if value := _value_in(text):
+    value = _value_in(text)
+    if value is not None:
         return value
     paragraphs = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     while len(paragraphs) > 1 and re.search(r"[:：]\s*$", paragraphs[0]):
@@ -209,14 +212,29 @@ def _unwrapped(sentence: str) -> str:
     return sentence
 
 
-def _value_in(text: str) -> str:
-    """The one sentence that a JSON object holds, or nothing."""
+def _value_in(text: str) -> str | None:
+    """The one sentence that a JSON object holds: under a telling name, else the longest."""
     try:
         found = json.loads(text)
-    except ValueError:
-        return ""
-    values = [value for value in found.values() if isinstance(value, str)] if isinstance(found, dict) else []
-    return max(values, key=len, default="").strip()
+    except (ValueError, RecursionError):
+        return None
+    values = {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+    told = next((values[key] for key in ("principle", "rule", "text", "order") if key in values), None)
+    told = max(values.values(), key=len, default=None) if told is None else told
+    return None if told is None else told.strip()
+
+
+class _Facts(NamedTuple):
+    numbers: set[str]
+    limits: dict[str, str]
+    stems: set[str]
+    sides: dict[str, set[Side]]
+
+
+@lru_cache(maxsize=16)
+def _facts_of(text: str) -> _Facts:
+    """What a text says, found once for all the principles that it may say."""
+    return _Facts(numbers_in(text), limits_in(text), stems_in(text), sides_in(text))
 
 
 def says(text: str, sentence: str) -> bool:
@@ -229,20 +247,20 @@ def says(text: str, sentence: str) -> bool:
         False
     """
     plain = text.casefold()
-    if numbers_in(sentence) - numbers_in(text) or any(n.casefold() not in plain for n in names_in(sentence)):
+    told = _facts_of(text)
+    if numbers_in(sentence) - told.numbers or any(n.casefold() not in plain for n in names_in(sentence)):
         return False
-    told = limits_in(text)
-    if any(told.get(number, side) != side for number, side in limits_in(sentence).items()):
+    if any(told.limits.get(number, side) != side for number, side in limits_in(sentence).items()):
         return False
     stems = stems_in(sentence)
-    if len(stems & stems_in(text)) < 0.8 * len(stems):
+    if len(stems & told.stems) < 0.8 * len(stems):
         return False
     if has_cjk(sentence):
         return not is_negated(sentence) or any(
             is_negated(part) for part in re.split(r"[，。,.；;！!\n]", text) if stems & stems_in(part)
         )
-    wanted, said = sides_in(sentence), sides_in(text)
+    wanted, said = sides_in(sentence), told.sides
     shared = [root for root in wanted if root in said]
     # A text may name a word on both sides; what it must not do is turn all that it shares the other way.
     turned = [root for root in shared if "open" not in wanted[root] | said[root] and not wanted[root] & said[root]]
-    return not turned
+    return not turned and not opposite_in(wanted, said)

@@ -6,8 +6,9 @@ import re
 from langchain_model_alignment.wording import SOFT_NOT, is_negated, numbers_in, quotes, stems_in
 
 _TOKEN = re.compile(r"\S+")
-_LIST = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+", re.MULTILINE)
+_LIST = re.compile(r"^[^\S\n]*(?:[-*•]|\d+[.)])\s+", re.MULTILINE)
 _EMOJI = re.compile(r"[\U0001F300-\U0001FAFF\u2600-\u27BF]")
+_LONG = 1_000_000
 _ALIKE = 0.45  # below this the passages are shown whole: single replacements would only confuse
 
 
@@ -23,7 +24,9 @@ def describe_change(before: str, after: str) -> str:
         New: ends with a question
     """
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
-    matcher = difflib.SequenceMatcher(None, [_bare(t) for t in old], [_bare(t) for t in new], autojunk=False)
+    # Of a long text the frequent words are left out of the comparison: they would take it minutes.
+    long = len(old) * len(new) > _LONG
+    matcher = difflib.SequenceMatcher(None, [_bare(t) for t in old], [_bare(t) for t in new], autojunk=long)
     lines: list[str] = []
     if not before.strip():
         lines.append(f"Written: {after}")

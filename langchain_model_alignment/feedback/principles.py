@@ -8,7 +8,6 @@ person's own words. So a weak model costs elegance, never intent.
 
 import json
 import logging
-import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -21,20 +20,31 @@ from langchain_model_alignment.constitution import Add, Constitution, Delete, Ed
 from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.feedback.changes import describe_change, form_asked, lost_of_change
+from langchain_model_alignment.feedback.own_words import calmly, in_own_words
 from langchain_model_alignment.feedback.records import Feedback
 from langchain_model_alignment.feedback.relations import (
+    clash,
     contradicted,
-    keeps_old,
+    may_withdraw,
+    rest_beside,
     rest_of,
     share_of_yes,
     taken_back,
     twin_of,
 )
-from langchain_model_alignment.languages import words_of
 from langchain_model_alignment.loop import make_runnable
+from langchain_model_alignment.models import limit_of
 from langchain_model_alignment.structured import ask_structured
 from langchain_model_alignment.wishes import lost, takes_back
-from langchain_model_alignment.wording import clean_sentence, is_order, is_wish, quotes, says, stems_in
+from langchain_model_alignment.wording import (
+    clean_sentence,
+    is_order,
+    is_wish,
+    near_duplicate,
+    quotes,
+    says,
+    stems_in,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -43,19 +53,21 @@ Strategy = Literal["one_call", "short_steps"]
 # Measured on the local 1.5B model with the examples in `instructions`: see tests/integration_tests/test_quality.py.
 _KEEPS_AT = 0.55
 _RULE_TOKENS = 90
-_EMOJI = re.compile(r"[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]")
 
 
 class PrincipleRequest(BaseModel):
     """What a principle is made from."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     feedback: Feedback
+    """What a person said about a response."""
     constitution: Constitution = Constitution()
+    """The principles that are there already."""
     prompt: str = ""
     """The prompt's text, with its variables."""
     inputs: dict[str, Any] = {}
+    """The value of each variable."""
     id: str = ""
     """Names the feedback; the principle keeps it as its evidence."""
 
@@ -63,8 +75,12 @@ class PrincipleRequest(BaseModel):
 class PrincipleProposal(BaseModel):
     """The edits that a piece of feedback amounts to."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     edits: tuple[PrincipleEdit, ...]
+    """The changes to the constitution, in order."""
     reason: str
+    """Why, in a few words."""
     written_by: Literal["model", "repair", "person"]
     """Who found the words: the model, the model at its second try, or the person, when the model's lost the wish."""
     lost: tuple[str, ...] = ()
@@ -108,12 +124,15 @@ def create_principle_chain(
     chosen = strategy or strategy_of(caller)
 
     async def extract(value: PrincipleRequest | dict[str, Any], config: RunnableConfig) -> PrincipleProposal:
+        nonlocal chosen
         request = PrincipleRequest.model_validate(value)
         if chosen == "one_call":
             try:
                 return await _in_one_call(caller, request, config)
             except MalformedAnswerError as error:
-                logger.warning("The model's decision could not be read, so it is asked in short steps: %s", error)
+                if chosen == "one_call":  # said once, and not tried again at every call
+                    logger.warning("The model's decision could not be read, so it is asked in short steps: %s", error)
+                chosen = "short_steps"
         return await _in_short_steps(caller, request, config)
 
     return make_runnable(extract, name="principle", input_type=PrincipleRequest, output_type=PrincipleProposal)
@@ -133,8 +152,10 @@ async def _in_one_call(caller: Caller, request: PrincipleRequest, config: Runnab
     known = {p.id: p for p in constitution}
     old = known.get((decision.principle_id or "").strip())
     words = clean_sentence(decision.principle)
-    if decision.action == "delete" and old and not words and takes_back(feedback.text):
-        return PrincipleProposal(edits=(Delete(id=old.id),), reason=decision.reason, written_by="model")
+    if decision.action == "delete" and old and (not words or near_duplicate(words, old.text)):
+        withdrawn = _withdrawn(request, old, decision.reason)
+        if withdrawn:
+            return PrincipleProposal(edits=withdrawn, reason=decision.reason, written_by="model")
     missing = _faults(request, words)
     author: Literal["model", "repair", "person"] = "model"
     if missing and words:
@@ -145,9 +166,10 @@ async def _in_one_call(caller: Caller, request: PrincipleRequest, config: Runnab
         words, author = repaired, "repair"
     if missing:
         words, author = in_own_words(feedback), "person"
-    # An edit that shares nothing with the principle it would overwrite is a slip of the model: the old wish stays.
-    related = old if old and decision.action != "add" and _may_replace(old, words, feedback) else None
-    edits = _edits(request, words, [related] if related else [], decision.reason)
+    edits = _edits(request, words, [], decision.reason)
+    if old and decision.action != "add" and _may_replace(old, words, request, decision.action, author):
+        text = " ".join(filter(None, [words, rest_beside(old.text, words, feedback.text)]))
+        edits = (Edit(id=old.id, text=text, evidence=(request.id,) if request.id else (), reason=decision.reason),)
     return PrincipleProposal(
         edits=edits, reason=decision.reason, written_by=author, lost=tuple(missing) if author == "person" else ()
     )
@@ -190,7 +212,7 @@ async def _write_rule(
     if feedback.kind == "rewrite":
         messages = instructions.describe_change(describe_change(feedback.response, feedback.text))
     else:
-        messages = instructions.restate(feedback.kind, _calmly(feedback.text))
+        messages = instructions.restate(feedback.kind, calmly(feedback.text))
     rule, missing = await _rule(caller, request, messages, config)
     if not missing:
         return rule, "model", []
@@ -203,7 +225,7 @@ async def _write_rule(
 async def _rule(
     caller: Caller, request: PrincipleRequest, messages: Sequence[BaseMessage], config: RunnableConfig
 ) -> tuple[str, list[str]]:
-    answer = await caller.ask(messages, config=config, max_tokens=_RULE_TOKENS)
+    answer = await caller.ask(messages, config=config, **limit_of(caller.llm, _RULE_TOKENS))
     rule = clean_sentence(answer.text)
     feedback = request.feedback
     if feedback.kind == "rewrite" and rule:
@@ -233,33 +255,6 @@ def _faults(request: PrincipleRequest, words: str) -> list[str]:
     return faults
 
 
-def _calmly(text: str) -> str:
-    """Return feedback as a small model reads it best: not shouted, and without the faces beside a verdict."""
-    calm = text.lower() if text.isupper() else text
-    bare = _EMOJI.sub("", calm).strip()
-    return calm if is_wish(text) or len(words_of(bare)) < 1 else bare
-
-
-def in_own_words(feedback: Feedback) -> str:
-    """Return the person's own words as a principle: plain where they are an order, else framed.
-
-    Example:
-        >>> in_own_words(Feedback(kind="critique", text="never promise refunds"))
-        'Never promise refunds.'
-        >>> in_own_words(Feedback(kind="critique", text="The sources are missing."))
-        'Answer so that this criticism no longer applies: “The sources are missing.”'
-    """
-    text = " ".join(feedback.text.split())
-    if feedback.kind == "rewrite":
-        form = form_asked(feedback.response, feedback.text)
-        return " ".join([*form, f"Answer in the manner of this example, written by a person: “{text}”"])
-    if feedback.kind == "kudos":
-        return f"Keep doing what was praised here: “{text}”"
-    if is_order(text):
-        return f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?。！？' else '.'}"
-    return f"Answer so that this criticism no longer applies: “{text}”"
-
-
 def _edits(
     request: PrincipleRequest, words: str, related: Sequence[Principle], reason: str
 ) -> tuple[PrincipleEdit, ...]:
@@ -278,10 +273,29 @@ def _edits(
     )
 
 
-def _may_replace(old: Principle, words: str, feedback: Feedback) -> bool:
-    """Whether a strong model's edit may overwrite a principle: the same matter, and nothing besides is lost."""
-    about = stems_in(words) | stems_in(feedback.text)
-    return bool(stems_in(old.text) & about) and keeps_old(old.text, words, feedback.text)
+def _may_replace(old: Principle, words: str, request: PrincipleRequest, action: str, author: str) -> bool:
+    """Whether words take the place of an old principle: they contradict it, or the model edits it in the same matter.
+
+    An edit that shares nothing with the principle it would overwrite is a slip of the model, as is a deletion that
+    nobody asked for; and what only describes replaces no order.
+    """
+    if twin_of(request.constitution, words):
+        return False
+    about = stems_in(words) | stems_in(request.feedback.text)
+    edited = action == "edit" and bool(stems_in(old.text) & about)
+    return clash(old.text, words) or (edited and (author != "person" or is_order(words)))
+
+
+def _withdrawn(request: PrincipleRequest, old: Principle, reason: str) -> tuple[PrincipleEdit, ...]:
+    """Return the edits, where a strong model takes feedback for the withdrawal of a principle, if code can agree."""
+    feedback, gone = request.feedback, Delete(id=old.id)
+    if not takes_back(feedback.text):
+        return (gone,) if feedback.kind == "critique" and may_withdraw(feedback.text, old.text) else ()
+    rest = taken_back(request.constitution, feedback.text)[1]
+    if not is_wish(rest):
+        return (gone,)
+    others = request.model_copy(update={"constitution": request.constitution.apply(gone)})
+    return (gone, *_edits(others, in_own_words(feedback.model_copy(update={"text": rest})), [], reason))
 
 
 def _shown(value: Any) -> str:

@@ -15,24 +15,24 @@ from langchain_core.runnables import RunnableConfig
 from langchain_model_alignment.amounts import limits_in, numbers_in
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.constitution import Constitution, Principle
-from langchain_model_alignment.directions import clauses_of, root_of, sides_in
+from langchain_model_alignment.directions import SAYING, clauses_of, root_of, sides_in
 from langchain_model_alignment.feedback import instructions
-from langchain_model_alignment.languages import word_set
-from langchain_model_alignment.wishes import takes_back
-from langchain_model_alignment.wording import names_in, near_duplicate, stems_in
+from langchain_model_alignment.languages import language_of, word_set
+from langchain_model_alignment.models import limit_of
+from langchain_model_alignment.wishes import claims_absence, takes_back
+from langchain_model_alignment.wording import is_wish, names_in, near_duplicate, says, stems_in
 
-__all__ = ["clash", "contradicted", "rest_of", "share_of_yes", "taken_back", "twin_of"]
+__all__ = ["clash", "contradicted", "may_withdraw", "rest_beside", "rest_of", "share_of_yes", "taken_back", "twin_of"]
 
 # Measured on the local 1.5B model with the examples in `instructions`.
 _SEEN_AT, _SHARED_AT, _ALONE_AT = 0.3, 0.5, 0.75
 _RELATED_AT_MOST = 6
-# Words that say what to do with a thing, not which thing.
-_VERBS = {root_of(w) for w in word_set("mention name include give say add tell list show keep state always never have")}
 _TONGUES = word_set(
     "english german french spanish italian portuguese dutch chinese japanese arabic russian hindi turkish"
 )
+_ALLOWS = re.compile(r"\b(?:can|could|may) (?:now )?(?:be|go)\b")  # "can be left out" misses nothing
 _COUNTED = re.compile(
-    r"(\d+|[a-z]+)\W+(?:[a-z]+\W+)?(words?|sentences?|lines?|examples?|items?|paragraphs?|points?|options?)"
+    r"\b(\d{1,12}|[a-z]{1,20})\b\W{1,5}(?:[a-z]{1,20}\W{1,5})?(words?|sentences?|lines?|examples?|items?|paragraphs?|points?|options?)"
 )
 
 
@@ -54,7 +54,7 @@ def clash(old: str, new: str) -> bool:
     other = tongues[0] and tongues[1] and not tongues[0] & tongues[1]
     if (other and len(stems_in(old)) == len(stems_in(new)) == 1) or _counts_clash(old, new):
         return True
-    was, now = ({root: side for root, side in sides_in(t).items() if root not in _VERBS} for t in (old, new))
+    was, now = ({root: side for root, side in sides_in(t).items() if root not in SAYING} for t in (old, new))
     shared = [root for root in was if root in now and "open" not in was[root] | now[root]]
     turned = [root for root in shared if not was[root] & now[root]]
     return bool(turned) and len(turned) == len(shared) and 2 * len(turned) > min(len(was), len(now))
@@ -64,8 +64,11 @@ def _counts_clash(old: str, new: str) -> bool:
     was, now = _counts(old), _counts(new)
     for unit in was.keys() & now.keys():
         (low, high), (lowest, highest) = was[unit], now[unit]
+        apart = low > highest or high < lowest
         # Two limits on the same side: the later word counts.
-        if low > highest or high < lowest or (low != lowest and low * lowest) or (high != highest < math.inf > high):
+        other_low = low != lowest and low > 0 and lowest > 0
+        other_high = high != highest and high < math.inf and highest < math.inf
+        if apart or other_low or other_high:
             return True
     return False
 
@@ -122,23 +125,42 @@ def rest_of(old: str, words: str) -> str:
     clauses = clauses_of(old)
     if len(clauses) < 2:
         return ""
-    kept = [re.sub(r"^(?:and|but|then) ", "", c).rstrip(" .,;") for c in clauses if not clash(c, words)]
-    if len(kept) == len(clauses):
-        return ""
-    named = {name.lower(): name for name in names_in(old)}
-    text = " ".join(f"{c[0].upper()}{c[1:]}." for c in kept if c)
-    for lower, name in named.items():
-        text = re.sub(re.escape(lower), name.replace("\\", r"\\"), text, flags=re.IGNORECASE)
-    return text
+    kept = [c for c in clauses if not clash(c, words)]
+    return "" if len(kept) == len(clauses) else _sentences(kept, old)
 
 
-def keeps_old(old: str, words: str, feedback: str) -> bool:
-    """Return whether new words for a principle keep its numbers and names, those that the feedback replaces aside."""
+def rest_beside(old: str, words: str, feedback: str) -> str:
+    """Return what an old principle asks besides what its new words are about, as sentences.
+
+    Example:
+        >>> old, words = "Name the price in euros and never mention Amazon.", "Name the price in dollars."
+        >>> rest_beside(old, words, "prices in dollars please")
+        'Never mention Amazon.'
+    """
     plain = words.casefold()
-    if clash(old, words) or clash(old, feedback):
-        return all(name.casefold() in plain for name in names_in(rest_of(old, words) or rest_of(old, feedback)))
-    gone = {n for n in numbers_in(old) if n not in numbers_in(words)}
-    return not gone and all(name.casefold() in plain for name in names_in(old))
+    names = [name.casefold() for name in names_in(old) if name.casefold() not in plain]
+    told = _roots(words) | _roots(feedback)
+
+    def replaced(clause: str) -> bool:
+        if clash(clause, words) or clash(clause, feedback) or says(words, clause):
+            return True
+        lost = numbers_in(clause) - numbers_in(words) or any(name in clause for name in names)
+        return not lost and bool(_roots(clause) & told)
+
+    return _sentences([clause for clause in clauses_of(old) if not replaced(clause)], old)
+
+
+def _roots(text: str) -> set[str]:
+    return {stem for stem in stems_in(text) if root_of(stem) not in SAYING}
+
+
+def _sentences(clauses: Sequence[str], old: str) -> str:
+    """Clauses, which are in lower case, as sentences with the names written as they were."""
+    plain = [re.sub(r"^(?:and|but|then) ", "", clause).rstrip(" .,;") for clause in clauses]
+    text = " ".join(f"{clause[0].upper()}{clause[1:]}." for clause in plain if clause)
+    for name in names_in(old):
+        text = re.sub(re.escape(name), name.replace("\\", r"\\"), text, flags=re.IGNORECASE)
+    return text
 
 
 def taken_back(constitution: Constitution, feedback: str) -> tuple[Principle | None, str]:
@@ -151,23 +173,42 @@ def taken_back(constitution: Constitution, feedback: str) -> tuple[Principle | N
         >>> principle.text, rest
         ('Name the price.', 'name the size.')
     """
-    parts = [part for part in re.split(r"(?<=[.!?;])\s+|,?\s+\bbut\b\s+|;\s*", feedback) if part.strip()]
+    feedback = " ".join(feedback.split())
+    parts = [part for part in re.split(r"(?<=[.!?;]) |,? \bbut\b |; ?", feedback) if part.strip()]
     back = [part for part in parts if takes_back(part)] or [feedback]
     rest = " ".join(part.strip() for part in parts if part not in back)
     stems = stems_in(" ".join(back))
 
     def share(principle: Principle) -> float:
-        own = {stem for stem in stems_in(principle.text) if root_of(stem) not in _VERBS}
+        own = {stem for stem in stems_in(principle.text) if root_of(stem) not in SAYING}
         return len(stems & own) / len(own) if own else 0.0
 
     best = max(constitution, key=share, default=None)
     return (best if best is not None and share(best) >= 0.5 else None), rest
 
 
+def may_withdraw(feedback: str, old: str) -> bool:
+    """Return whether feedback can be the withdrawal of a principle: it speaks of it and asks nothing itself.
+
+    Of two languages code cannot see whether they speak of the same thing, so it does not object.
+
+    Example:
+        >>> may_withdraw("Scrap the rule about prices", "Name the price."), may_withdraw("Be kind", "Name the price.")
+        (True, False)
+    """
+    missed = claims_absence(feedback) and not _ALLOWS.search(feedback.lower())
+    asks = missed or any(is_wish(clause) for clause in (feedback, *clauses_of(feedback)))
+    more = numbers_in(feedback) - numbers_in(old) or names_in(feedback) - names_in(old)
+    spoken, written = language_of(feedback), language_of(old)
+    foreign = bool(spoken and written and spoken != written)
+    return not (asks or more) and (foreign or bool(stems_in(feedback) & stems_in(old)))
+
+
 async def share_of_yes(caller: Caller, messages: Sequence[BaseMessage], config: RunnableConfig) -> float:
     """Return how much a model leans to yes, from 0 to 1, by log probabilities where it has them."""
     options: dict[str, Any] = {"logprobs": True, "top_logprobs": 20} if caller.traits.logprobs else {}
-    answer = await caller.ask(messages, config=config, max_tokens=1 if options else 5, **options)
+    limit = limit_of(caller.llm, 1 if options else 5)
+    answer = await caller.ask(messages, config=config, **limit, **options)
     content = (answer.message.response_metadata.get("logprobs") or {}).get("content") or []
     shares = {"yes": 0.0, "no": 0.0}
     for token in content[0].get("top_logprobs", []) if content else []:

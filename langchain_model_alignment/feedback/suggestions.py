@@ -24,12 +24,14 @@ _ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|reason[_ ]?\d\s*:)\s*", re.I
 class SuggestionRequest(BaseModel):
     """A response and the prompt that it answered."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     prompt: str
     """The prompt's text, with its variables."""
     response: str
+    """The answer that the suggestions are about."""
     inputs: dict[str, Any] = {}
+    """The value of each variable."""
 
 
 def create_critique_chain(llm: ChatModelLike) -> Runnable[SuggestionRequest | dict[str, Any], list[str]]:

@@ -7,28 +7,30 @@ what was asked is listed below it.
 
 import logging
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Principle
 from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.feedback.principles import Strategy, strategy_of
+from langchain_model_alignment.feedback.records import as_template
+from langchain_model_alignment.feedback.rewrites import adds, follows, keeps_text
 from langchain_model_alignment.history import TemplateEdit, principle_key
-from langchain_model_alignment.literals import check_variables
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.structured import ask_structured
 from langchain_model_alignment.templates import Template
-from langchain_model_alignment.wording import names_in, numbers_in, says, stems_in
+from langchain_model_alignment.wording import says
 
 logger = logging.getLogger(__name__)
 
 FaultIn = Callable[[str], str | None]
+Write = Callable[[Sequence[BaseMessage], RunnableConfig], Awaitable[str]]
 
 _TAGGED = re.compile(
     r"<((?:REVISED |UPDATED |NEW )?(?:PROMPT|INSTRUCTIONS))>((?:(?!<\1>).)*?)</\1>", re.IGNORECASE | re.DOTALL
@@ -38,37 +40,45 @@ _HEADING = re.compile(
     r"|(?:rewritten|revised|updated|changed|new)?\s*(?:instructions|prompt)))\W*:\s*\n+",
     re.IGNORECASE,
 )
-_THOUGHT = re.compile(
-    r"\A\W*(?:thoughts?\b|thinking|reasoning|i (?:should|would|will|need|think|am|have)\b|i'[dlm]|let me|let's|okay|ok,"
-    r"|first,|sure|the (?:prompt|instructions?|feedback|user|person|request) "
-    r"(?:is|should|asks|says|needs|wants|already))",
-    re.IGNORECASE,
-)
+
+
+def _as_template(prompt: Any) -> Any:
+    # A dict is a template in JSON, which pydantic reads; of all else, as_template knows what it is.
+    return prompt if isinstance(prompt, dict) else as_template(prompt)
+
+
+AnyPrompt = Annotated[Template, BeforeValidator(_as_template, json_schema_input_type=str | Template)]
 
 
 class UpdateRequest(BaseModel):
     """A prompt and the principles that its text should say."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    template: Template
-    """The person's own text, before any principle was woven in."""
+    template: AnyPrompt
+    """The person's own text, before any principle was woven in: a string, a LangChain prompt or a template."""
     principles: tuple[Principle, ...]
+    """The principles that the text should say."""
 
 
 class DirectUpdateRequest(BaseModel):
     """A prompt and feedback that should change its text."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    template: Template
+    template: AnyPrompt
+    """The text to change: a string, a LangChain prompt or a template."""
     feedback: str
+    """What a person wants changed."""
 
 
 class PromptUpdate(BaseModel):
     """A prompt's new text."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     edit: TemplateEdit
+    """The new text, as an edit of the document."""
     listed: tuple[str, ...] = ()
     """What the rewritten text does not say, and is therefore listed below it."""
     refused: str = ""
@@ -117,7 +127,7 @@ def create_prompt_update_chain(
         'Sum up {text} and be brief.'
     """
     caller = as_caller(llm)
-    chosen = strategy or strategy_of(caller)
+    write = _writer(caller, strategy or strategy_of(caller))
 
     async def update(value: UpdateRequest | dict[str, Any], config: RunnableConfig) -> PromptUpdate:
         request = UpdateRequest.model_validate(value)
@@ -126,8 +136,12 @@ def create_prompt_update_chain(
         if index is None or not principles:
             return list_principles(template, principles)
         old = template.messages[index].text
-        messages = instructions.weave(old, [p.sentence() for p in principles])
-        new, refused = await _rewrite(caller, chosen, messages, lambda text: keeps_text(old, text), config)
+        rules = [p.sentence() for p in principles]
+
+        def fault_in(text: str) -> str | None:
+            return keeps_text(old, text) or adds(old, text, rules)
+
+        new, refused = await _rewrite(write, instructions.weave(old, rules), fault_in, config)
         if refused:
             return _updated(template, principles, lost=principles, refused=refused)
         lost = [p for p in principles if not says(new, p.sentence())]
@@ -154,7 +168,7 @@ def create_direct_update_chain(
         A Runnable from a `DirectUpdateRequest` (or a dict like it) to a `PromptUpdate`.
     """
     caller = as_caller(llm)
-    chosen = strategy or strategy_of(caller)
+    write = _writer(caller, strategy or strategy_of(caller))
 
     async def update(value: DirectUpdateRequest | dict[str, Any], config: RunnableConfig) -> PromptUpdate:
         request = DirectUpdateRequest.model_validate(value)
@@ -167,7 +181,7 @@ def create_direct_update_chain(
         new, refused = "", "the prompt has no message of its own"
         if index is not None:
             messages = instructions.direct_update(old, feedback)
-            new, refused = await _rewrite(caller, chosen, messages, lambda t: _follows(old, t, feedback), config)
+            new, refused = await _rewrite(write, messages, lambda t: follows(old, t, feedback), config)
         if refused or index is None:
             listed = template.with_list([feedback], instructions.ASKED_HEADING)
             return PromptUpdate(edit=TemplateEdit(template=listed), listed=(feedback,), refused=refused)
@@ -176,63 +190,15 @@ def create_direct_update_chain(
     return make_runnable(update, name="direct_update", input_type=DirectUpdateRequest, output_type=PromptUpdate)
 
 
-def keeps_text(old: str, new: str) -> str | None:
-    """Return what a rewritten text lost of the old one, or nothing: variables, literals, numbers, names, most words.
-
-    Example:
-        >>> keeps_text('Reply as {"a": 1} to {name}.', 'Reply to {name}.')
-        'it changes or drops the literal {"a": 1}'
-    """
-    fault = _fault_of_form(old, new)
-    if fault:
-        return fault
-    if new.count("\n") < 0.75 * old.count("\n"):
-        return "it joins lines that were separate"
-    for what, found in (("number", numbers_in), ("name", names_in)):
-        gone = sorted(found(old) - found(new))
-        if gone and gone[0] not in new:
-            return f"it drops the {what} {gone[0]}"
-    stems = stems_in(old)
-    if len(stems & stems_in(new)) < 0.75 * len(stems):
-        return "it drops part of the instructions"
-    return "it repeats instructions" if len(new) > 2 * len(old) + 2000 else None
-
-
-def _fault_of_form(old: str, new: str) -> str | None:
-    if not new.strip():
-        return "it is empty"
-    if _THOUGHT.match(new) and not _THOUGHT.match(old):
-        return "it thinks about the instructions instead of writing them"
-    return check_variables(old, new)
-
-
-def _follows(old: str, new: str, feedback: str) -> str | None:
-    """Return what a direct update did wrong; it may change what the feedback is about, but must say what is asked."""
-    fault = _fault_of_form(old, new)
-    if fault:
-        return fault
-    gone = sorted((numbers_in(feedback) - numbers_in(new)) | {n for n in names_in(feedback) if n not in new})
-    if gone:
-        return f"it does not say {gone[0]}"
-    if new.strip() == old.strip():
-        return "it changes nothing"
-    about = stems_in(feedback)
-    kept = stems_in(old) - about
-    if len(kept & stems_in(new)) < 0.6 * len(kept):
-        return "it drops part of the instructions"
-    asked = about - stems_in(old)
-    return "it does not say what was asked" if asked and not asked & stems_in(new) else None
-
-
 async def _rewrite(
-    caller: Caller, strategy: Strategy, messages: Sequence[BaseMessage], fault_in: FaultIn, config: RunnableConfig
+    write: Write, messages: Sequence[BaseMessage], fault_in: FaultIn, config: RunnableConfig
 ) -> tuple[str, str]:
     """Return the rewritten text and nothing, or what was still wrong with it after one repair."""
     fault = ""
     conversation = list(messages)
     for _ in range(2):
         try:
-            text = await _written(caller, strategy, conversation, config)
+            text = await write(conversation, config)
         except MalformedAnswerError:
             return "", fault or "it could not be read"
         fault = fault_in(text) or ""
@@ -242,13 +208,21 @@ async def _rewrite(
     return "", fault
 
 
-async def _written(caller: Caller, strategy: Strategy, messages: Sequence[BaseMessage], config: RunnableConfig) -> str:
-    if strategy == "one_call":
-        try:
-            return clean_prompt((await ask_structured(caller, messages, _Rewritten, config=config)).text)
-        except MalformedAnswerError as error:
-            logger.warning("The rewritten prompt could not be read, so it is asked for as plain text: %s", error)
-    return clean_prompt((await caller.ask(messages, config=config)).text)
+def _writer(caller: Caller, strategy: Strategy) -> Write:
+    """Make the function that asks for a rewritten prompt; that a model cannot do it in one call is learnt once."""
+
+    async def write(messages: Sequence[BaseMessage], config: RunnableConfig) -> str:
+        nonlocal strategy
+        if strategy == "one_call":
+            try:
+                return clean_prompt((await ask_structured(caller, messages, _Rewritten, config=config)).text)
+            except MalformedAnswerError as error:
+                if strategy == "one_call":
+                    logger.warning("The rewritten prompt could not be read; from now on it is plain text: %s", error)
+                strategy = "short_steps"
+        return clean_prompt((await caller.ask(messages, config=config)).text)
+
+    return write
 
 
 def clean_prompt(text: str) -> str:

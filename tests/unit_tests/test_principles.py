@@ -10,7 +10,12 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_model_alignment.constitution import Add, Constitution, Delete, Edit, Set
 from langchain_model_alignment.errors import AuthenticationError
-from langchain_model_alignment.feedback.principles import PrincipleRequest, create_principle_chain, in_own_words
+from langchain_model_alignment.feedback.own_words import in_own_words
+from langchain_model_alignment.feedback.principles import (
+    PrincipleProposal,
+    PrincipleRequest,
+    create_principle_chain,
+)
 from langchain_model_alignment.feedback.records import Feedback
 from tests.fakes import ScriptedChatModel, http_error
 
@@ -112,6 +117,64 @@ def test_a_deletion_that_nobody_asked_for_is_not_made():
     assert texts_after(value, chain.invoke(value)) == ["Use at most 40 words.", "Please be kind."]
 
 
+@pytest.mark.parametrize(
+    ("old", "feedback"),
+    [
+        ("Name the price.", "Scrap the rule about prices"),
+        ("Name the price.", "prices are optional again"),
+        ("Name the price.", "Prices can be left out of the rules now"),
+        ("Nenne immer den Preis der Ware.", "Die Regel mit dem Preis kann weg"),
+        ("Name the price of the book.", "Die Regel mit den Preisen kann weg"),
+    ],
+)
+@pytest.mark.parametrize("echoed", [False, True])
+def test_a_strong_models_deletion_is_believed_when_the_feedback_asks_nothing_new(old: str, feedback: str, echoed: bool):
+    chain, model = one_call(decision(old if echoed else "", "delete", "p1"))
+    value = request(feedback, principles=(old, "Be kind."))
+    assert texts_after(value, chain.invoke(value)) == ["Be kind."]
+    assert model.calls == 1
+
+
+@pytest.mark.parametrize(
+    "feedback", ["the price is missing", "name the price in euros", "The price should be 5 euros", "It sounds stiff"]
+)
+def test_a_deletion_against_what_the_feedback_says_is_not_believed(feedback: str):
+    chain, _ = one_call(decision(action="delete", id="p1"))
+    value = request(feedback, principles=("Name the price.",))
+    assert "Name the price." in texts_after(value, chain.invoke(value))
+
+
+def test_a_deletion_where_the_feedback_asks_for_the_opposite_replaces():
+    chain, _ = one_call(decision(action="delete", id="p1"))
+    value = request("never name the price", principles=("Name the price.",))
+    assert texts_after(value, chain.invoke(value)) == ["Never name the price."]
+
+
+def test_what_feedback_asks_besides_what_it_takes_back_is_kept():
+    chain, _ = one_call(decision(action="delete", id="p1"))
+    value = request("You don't need to name the price, but name the size.", principles=("Name the price.",))
+    assert texts_after(value, chain.invoke(value)) == ["Name the size."]
+
+
+def test_an_edit_leaves_no_contradiction_and_loses_nothing_else():
+    chain, _ = one_call(decision("Name the price in dollars.", "edit", "p1"))
+    value = request("prices in dollars please", principles=("Name the price in euros and never mention Amazon.",))
+    assert texts_after(value, chain.invoke(value)) == ["Name the price in dollars. Never mention Amazon."]
+
+
+@pytest.mark.parametrize(
+    ("feedback", "turned", "kept"),
+    [
+        ("use a formal tone", "Use an informal tone.", "Use a formal tone."),
+        ("too expensive suggestions", "Suggest expensive things.", "Suggest cheap things, nothing expensive."),
+    ],
+)
+def test_a_principle_that_asks_for_the_opposite_is_sent_back(feedback: str, turned: str, kept: str):
+    chain, model = one_call(decision(turned), decision(kept, reason="a reason that is much longer than the principle"))
+    assert chain.invoke(request(feedback)).edits[0].text == kept
+    assert model.calls == 2
+
+
 @pytest.mark.parametrize("id", ["p9", "p0", "9", "", "None"])
 @pytest.mark.parametrize("action", ["edit", "delete"])
 def test_an_id_that_does_not_exist_becomes_an_addition(action: str, id: str):
@@ -202,6 +265,17 @@ def test_an_unreadable_decision_goes_down_to_short_steps_and_is_said_once(caplog
     assert model.calls == 3
 
 
+def test_a_model_that_cannot_decide_at_once_is_asked_in_short_steps_from_then_on(caplog: pytest.LogCaptureFixture):
+    model = ScriptedChatModel(lambda messages: "Be kind." if "JSON" not in messages[-1].text else "no idea")
+    chain = create_principle_chain(model, strategy="one_call")
+    with caplog.at_level(logging.WARNING, logger="langchain_model_alignment"):
+        chain.invoke(request("please be kind"))
+        before = model.calls
+        chain.invoke(request("please be kind"))
+    assert model.calls == before + 1
+    assert len([r for r in caplog.records if "short steps" in r.getMessage()]) == 1
+
+
 def test_a_failed_call_does_not_go_down_to_short_steps():
     chain, model = one_call(http_error(401))
     with pytest.raises(AuthenticationError):
@@ -238,6 +312,19 @@ def test_short_steps_restate_the_feedback():
     assert isinstance(proposal.edits[0], Add)
     assert (proposal.edits[0].text, proposal.edits[0].evidence) == ("Use at most 10 words.", ("e1.f1",))
     assert (proposal.written_by, model.calls) == ("model", 1)
+
+
+def test_a_model_that_takes_no_max_tokens_at_call_time_is_asked_without():
+    class Strict(ScriptedChatModel):
+        async def _agenerate(self, *args: Any, **kwargs: Any) -> Any:
+            if "max_tokens" in kwargs:
+                raise TypeError("got an unexpected keyword argument 'max_tokens'")
+            return await super()._agenerate(*args, **kwargs)
+
+    model = Strict(lambda messages: "yes" if "yes or no" in messages[0].text else "Write in a warmer tone.")
+    proposal = create_principle_chain(model, strategy="short_steps").invoke(request("the tone is too cold"))
+    assert "warmer" in proposal.edits[0].text
+    assert model.calls >= 2
 
 
 def test_a_rule_in_other_words_is_checked_by_one_more_question():
@@ -424,3 +511,8 @@ def test_whatever_the_model_says_the_wish_is_kept(text: str, strategy: Any, answ
     after = texts_after(value, chain.invoke(value))
     assert any(text.casefold() in sentence.casefold() for sentence in after)
     assert "Be exact." in after
+
+
+def test_the_schema_of_a_request_says_what_each_field_is():
+    for model in (PrincipleRequest, PrincipleProposal):
+        assert all("description" in field for field in model.model_json_schema()["properties"].values())

@@ -108,3 +108,7 @@ def test_nothing_to_read_gives_no_items(text: str):
 
 def test_a_number_at_the_beginning_of_a_sentence_stays():
     assert read_items("1. 3 uses are too few.\n2. 2026 is wrong.") == ["3 uses are too few.", "2026 is wrong."]
+
+
+def test_the_schema_of_a_request_says_what_each_field_is():
+    assert all("description" in field for field in SuggestionRequest.model_json_schema()["properties"].values())

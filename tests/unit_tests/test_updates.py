@@ -22,6 +22,7 @@ from langchain_model_alignment.feedback.updates import (
 from langchain_model_alignment.history import Document
 from langchain_model_alignment.templates import Template
 from tests.fakes import ScriptedChatModel, http_error
+from tests.integration_tests.update_cases import UPDATES, Update, faults_of_update
 
 STRATEGIES: list[Any] = ["one_call", "short_steps"]
 
@@ -139,6 +140,66 @@ def test_a_rewrite_that_turns_a_not_of_the_instructions_around_is_refused():
     assert update.edit.template.text.startswith(old)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Describe {x}. Do not mention prices.", "Describe {x}. Mention prices. Be brief."),
+        ("Describe {x} in at most 50 words.", "Describe {x} in at least 50 words. Be brief."),
+        ("Write formally about {x}, never use slang.", "Write formally about {x}, use slang. Be brief."),
+        ("Compare {a} with {b}.", "Compare {b} with {a}. Be brief."),
+        ("Say {t}. Then repeat {t}.", "Say {t}. Then repeat it. Be brief."),
+        ("Antworte auf {x}. Nenne keine Preise.", "Antworte auf {x}. Nenne Preise. Be brief."),
+    ],
+)
+def test_a_rewrite_that_turns_the_instructions_round_is_refused(old: str, new: str):
+    update, _ = weave(Template.of(old), ["Be brief."], new, new)
+    assert update.refused
+    assert update.edit.template.text == f"{old}\n\nFollow these principles:\n- Be brief."
+
+
+def test_a_rewrite_that_adds_what_nobody_asked_for_is_refused():
+    new = "Give three uses for {item}: rain cover, sun shade, portable umbrella. Mention the colour."
+    update, _ = weave(Template.of("Give three uses for {item}."), ["Mention the colour."], new, new)
+    assert update.refused == "it adds what nobody asked for"
+
+
+@pytest.mark.parametrize(
+    ("old", "principles", "new"),
+    [
+        ("Write a recipe with {food}.", ["Do not use alcohol."], "Without using alcohol, write a recipe with {food}."),
+        (
+            "Answer the {question} of the customer.",
+            ["Never promise refunds.", "Stay under 80 words."],
+            "Answer the {question} of the customer in under 80 words, and never promise refunds.",
+        ),
+        (
+            "Give three uses for the item: {item}",
+            ["Include at least one creative use.", "Do not name brands."],
+            "Give three uses, including at least one creative use, for the item and do not name brands: {item}",
+        ),
+        (
+            "Summarize {article} in at most 50 words. Do not give opinions.",
+            ["Mention the author.", "End with a question."],
+            "Summarize {article} in at most 50 words, mention the author, and end with a question. Give no opinions.",
+        ),
+        (
+            "Schreibe eine Absage an {name}.",
+            ["Bleibe höflich.", "Nenne keine Gründe."],
+            "Schreibe eine Absage an {name}. Bleibe höflich und nenne keine Gründe.",
+        ),
+        (
+            'Classify {mail}. Reply as {"label": "spam"}.',
+            ['When unsure, say "other".'],
+            'Classify {mail}. When unsure, say "other". Reply as {"label": "spam"}.',
+        ),
+    ],
+)
+def test_a_good_rewrite_is_taken(old: str, principles: list[str], new: str):
+    update, model = weave(Template.of(old), principles, new)
+    assert (update.refused, model.calls) == ("", 1)
+    assert update.edit.template.text.startswith(new)
+
+
 def test_a_readable_text_that_is_no_json_is_taken_in_short_steps_and_said_once(caplog: pytest.LogCaptureFixture):
     model = ScriptedChatModel("Sum up {text}. Be brief.")
     chain = create_prompt_update_chain(model, strategy="one_call")
@@ -147,6 +208,18 @@ def test_a_readable_text_that_is_no_json_is_taken_in_short_steps_and_said_once(c
             UpdateRequest(template=Template.of("Sum up {text}."), principles=Constitution.of("Be brief.").principles)
         )
     assert update.edit.template.text == "Sum up {text}. Be brief."
+    assert len(caplog.records) == 1
+
+
+def test_that_a_model_writes_no_json_is_learnt_once(caplog: pytest.LogCaptureFixture):
+    model = ScriptedChatModel("Sum up {text}. Be brief.")
+    chain = create_prompt_update_chain(model, strategy="one_call")
+    value = UpdateRequest(template="Sum up {text}.", principles=Constitution.of("Be brief.").principles)
+    with caplog.at_level(logging.WARNING, logger="langchain_model_alignment"):
+        chain.invoke(value)
+        before = model.calls
+        chain.invoke(value)
+    assert model.calls == before + 1
     assert len(caplog.records) == 1
 
 
@@ -254,6 +327,63 @@ def test_a_refused_direct_update_keeps_the_text_and_lists_the_feedback(bad: str,
     assert model.calls == 2
 
 
+@pytest.mark.parametrize(
+    ("old", "feedback", "new"),
+    [
+        ("Sum up {text}.", "never mention prices", "Sum up {text} and mention prices."),
+        ("Sum up {text}.", "at most 40 words", "Sum up {text} in at least 40 words."),
+        ("Sum up {text}.", "use a formal tone, not informal", "Sum up {text} in an informal tone."),
+        ("Sum up {text}.", "use a formal tone", "Sum up {text} in an informal tone."),
+        ("Sum up {text}.", "it has no sources", "Sum up {text} and do not name sources."),
+        ("Sum up {text}. Never name people.", "please be kind", "Sum up {text}. Be kind and name people."),
+        ("Sum up {text} in at most 50 words.", "please be kind", "Sum up {text} kindly in at least 50 words."),
+        ("Give three uses for {item}.", "none of the uses is creative", "Give creative uses for {item}."),
+        ("Compare {a} with {b}.", "please be kind", "Compare {b} with {a} and be kind."),
+        ("Sum up {text}. Tell a joke.", "always tell a joke", "Sum up {text}."),
+        ("Describe {x}.", "only mention museums", "Describe {x} and never mention museums."),
+        ("Sum up {text}. Mention prices.", "no prices please", "Sum up {text}. Mention prices. Mention no prices."),
+    ],
+)
+def test_a_direct_update_that_turns_something_round_is_refused_and_the_feedback_listed(
+    old: str, feedback: str, new: str
+):
+    update, _ = direct(Template.of(old), feedback, new, new)
+    assert update.refused
+    assert update.edit.template.text == f"{old}\n\nAlso do what was asked:\n- {feedback}"
+
+
+@pytest.mark.parametrize(
+    ("old", "feedback", "new"),
+    [
+        ("Sum up {text}.", "never mention prices", "Sum up {text} without mentioning prices."),
+        ("Sum up {text}.", "it is too long, 40 words are enough", "Sum up {text} in at most 40 words."),
+        ("Sum up {text} in 100 words.", "it is too long, 40 words are enough", "Sum up {text} in at most 40 words."),
+        ("Sum up {text}.", "use a formal tone, not informal", "Sum up {text} in a formal tone, not an informal one."),
+        (
+            "Write a story about {x}.",
+            "I don't like that somebody dies",
+            "Write a story about {x} in which nobody dies.",
+        ),
+        ("Sum up {text}. Tell a joke.", "don't tell a joke", "Sum up {text}."),
+        ("Sum up {text}. Mention prices.", "no prices please", "Sum up {text}. Do not mention prices."),
+        ("Describe {x}.", "only mention museums", "Describe {x}. Only mention museums."),
+        ("Sum up {text}.", "the tone is too formal", "Sum up {text} in an informal tone."),
+        ("Sum up {text}. Tell a joke.", "the joke is silly", "Sum up {text}."),
+        ("Sum up {text}.", "it has no sources", "Sum up {text} and name the sources."),
+        ("Sum up {text}. Never name people.", "please be kind", "Sum up {text} in a kind tone. Never name people."),
+        (
+            "Help {name} with {request}.",
+            "a six-year-old would not understand this",
+            "Help {name} with {request} in words that a six-year-old understands.",
+        ),
+        ("Schreibe über {x}.", "Bitte keine Emojis", "Schreibe über {x} und verwende keine Emojis."),
+    ],
+)
+def test_a_good_direct_update_is_taken(old: str, feedback: str, new: str):
+    update, model = direct(Template.of(old), feedback, new)
+    assert (update.refused, update.edit.template.text, model.calls) == ("", new, 1)
+
+
 def test_a_second_refused_update_extends_the_list():
     first, _ = direct(Template.of("Uses of {item}."), "be brief {x}", "", "")
     second, _ = direct(first.edit.template, "be kind", "", "")
@@ -312,3 +442,53 @@ def test_the_prompt_in_an_answer(answer: str, prompt: str):
 def test_what_a_rewrite_lost_is_named(old: str, new: str, fault: str | None):
     found = keeps_text(old, new)
     assert found is None if fault is None else fault in (found or "")
+
+
+# -- requests --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "Sum up {text}.",
+        ChatPromptTemplate([("human", "Sum up {text}.")]),
+        Template.of("Sum up {text}."),
+        {"messages": [{"role": "human", "text": "Sum up {text}."}]},
+    ],
+)
+def test_a_request_takes_any_prompt(template: Any):
+    update = create_prompt_update_chain(ScriptedChatModel(written("Sum up {text}. Be brief.", "one_call"))).invoke(
+        {"template": template, "principles": [{"id": "p1", "text": "Be brief."}]}
+    )
+    assert update.edit.template == Template.of("Sum up {text}. Be brief.")
+    assert DirectUpdateRequest(template=template, feedback="be brief").template == Template.of("Sum up {text}.")
+
+
+@pytest.mark.parametrize("model", [UpdateRequest, DirectUpdateRequest, PromptUpdate])
+def test_the_schema_of_a_request_says_what_each_field_is(model: Any):
+    assert all("description" in field for field in model.model_json_schema()["properties"].values())
+
+
+# -- the measure of the quality tests --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", UPDATES)
+def test_the_measure_passes_a_prompt_with_its_principles_listed_and_misses_what_is_not_said(case: Update):
+    listed = list_principles(case.template, Constitution.of(*case.principles).principles).edit.template.text
+    assert faults_of_update(case, listed) == []
+    assert len(faults_of_update(case, case.template.text)) >= len(case.principles)
+    assert len(faults_of_update(case, "")) >= len(case.principles) + len(case.stays)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Never promise refunds.", "Promise refunds."),
+        ("Stay under 80 words.", "Write at least 80 words."),
+        ("You are a support agent for Acme.", "You are a support agent."),
+    ],
+)
+def test_the_measure_sees_what_is_turned_round_or_dropped(old: str, new: str):
+    case = UPDATES[1]
+    listed = list_principles(case.template, Constitution.of(*case.principles).principles).edit.template.text
+    assert faults_of_update(case, listed.replace(old, new))

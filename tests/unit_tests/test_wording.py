@@ -1,9 +1,12 @@
 """What code can see of a wish: numbers, names, a "not", limits, conditions, languages; and no false alarms."""
 
 import time
+from functools import partial
 
 import pytest
 
+from langchain_model_alignment.amounts import limits_in
+from langchain_model_alignment.directions import sides_in
 from langchain_model_alignment.languages import language_of
 from langchain_model_alignment.wishes import lost, takes_back
 from langchain_model_alignment.wording import (
@@ -125,6 +128,14 @@ LOSSES = [
     ("only vegetarian dishes please", "List vegetarian dishes.", "only"),
     ("if possible, use rhymes", "Use rhymes.", ""),
     ("must mention the price", "Preferably mention the price.", "firm"),
+    # the opposite by a prefix, and what there was too much of
+    ("use a formal tone", "Use an informal tone.", "which of the two"),
+    ("please use an informal tone", "Use a formal tone.", "which of the two"),
+    ("it should be possible to cancel", "Say that it is impossible to cancel.", "which of the two"),
+    ("always be kind to customers", "Always be unkind to customers.", "which of the two"),
+    ("too expensive suggestions", "Suggest expensive things.", "criticised"),
+    ("The tone is way too formal", "Use a formal tone.", "criticised"),
+    ("Der Text ist zu förmlich", "Schreibe förmlich.", "criticised"),
     # language, subject
     ("No menciones los precios de la tienda", "Do not mention prices of the shop.", "language"),
     ("Bitte schreibe nicht so lange Sätze", "Do not write long sentences, please.", "language"),
@@ -157,6 +168,11 @@ KEPT = [
     ("Use British English", "Write in British English."),
     ("cook with garlic", "Cook with garlic."),
     ("tie short knots", "Tie short knots."),
+    # an opposite that is meant
+    ("The tone is formal", "Use an informal tone."),
+    ("too expensive suggestions", "Suggest inexpensive things."),
+    ("too expensive suggestions", "Do not suggest expensive things."),
+    ("cover the discounts", "Discover and cover the discounts."),
     # a "not" said otherwise
     ("I do not want to use any alcohol", "Do not use any alcohol."),
     ("I do not want to use any alcohol", "Leave out alcohol."),
@@ -450,6 +466,9 @@ def test_whether_a_prompt_says_a_principle(text: str, principle: str, said: bool
         ("**Be brief.**", "Be brief."),
         ("{Be brief.}", "Be brief."),
         ('{"principle": "Be brief."}', "Be brief."),
+        ('{"reason": "a very long reason for what follows", "principle": "Be brief."}', "Be brief."),
+        ('```json\n{"order": "Be brief.", "why": "the person said that it is long"}\n```', "Be brief."),
+        ('{"reason": "nothing new", "principle": ""}', ""),
         ("Here is the rule: Be brief.", "Be brief."),
         ("Sure! Here is the rule:\n\nBe brief.", "Be brief."),
         ("Be brief.\n\nThis is because the person said so.", "Be brief."),
@@ -479,12 +498,30 @@ def test_eight_words_in_a_row_are_a_quotation():
     assert not quotes("Say that scissors cut paper.", answer)
 
 
-@pytest.mark.parametrize(
-    "text", ["a" * 20_000, "a.b" * 7_000, "A-" * 10_000, "1," * 10_000, "“" * 20_000, "a! " * 10_000]
-)
-def test_a_long_text_is_read_at_once(text: str):
+PIECES = ["a", "a.b", "1,", "“", "a! ", "at least ", "code123, ", "don't ", "not ", "((", "不", "两", " ", "use "]
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_text_of_100_kb_is_read_at_once(piece: str):
+    text = piece * (100_000 // len(piece))
+    for check in (numbers_in, limits_in, sides_in, names_in, clean_sentence, partial(says, sentence="Use 40 words.")):
+        start = time.perf_counter()
+        check(text)
+        assert time.perf_counter() - start < 2
+
+
+def test_a_long_prompt_is_read_once_for_all_principles():
+    text = "code123, at least 5 words; " * 3_000
     start = time.perf_counter()
-    names_in(text)
-    numbers_in(text)
-    lost(text, "Be brief.", "critique")
+    says(text, "Use at most 40 words.")
+    once = time.perf_counter() - start
+    for n in range(20):
+        says(text, f"Use at least {n} words and five sentences.")
+    assert time.perf_counter() - start < 2 + 3 * once
+
+
+@pytest.mark.parametrize("piece", ["a" * 99 + " ", "“", "a! ", "at least "])
+def test_long_feedback_is_compared_at_once(piece: str):
+    start = time.perf_counter()
+    lost(piece * (20_000 // len(piece)), "Be brief.", "critique")
     assert time.perf_counter() - start < 2
