@@ -19,7 +19,7 @@ _ID = re.compile(r"p[1-9][0-9]{0,11}")
 class Value(BaseModel):
     """An immutable plain value that round-trips through JSON and refuses unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _stripped(text: str) -> str:

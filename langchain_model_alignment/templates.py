@@ -26,7 +26,7 @@ _MESSAGES: dict[str, type[BaseMessage]] = {"system": SystemMessage, "human": Hum
 class PromptMessage(BaseModel):
     """One message of a prompt; of a placeholder, `text` is the name of the list of messages that goes there."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Role
     text: str
@@ -45,7 +45,7 @@ class Template(BaseModel):
         "Give three uses for {scissors}. Answer as {'uses': []}."
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     messages: tuple[PromptMessage, ...] = ()
     partials: dict[str, str] = {}

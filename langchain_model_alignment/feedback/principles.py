@@ -58,33 +58,26 @@ _RULE_TOKENS = 90
 class PrincipleRequest(BaseModel):
     """What a principle is made from."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
-    feedback: Feedback
-    """What a person said about a response."""
-    constitution: Constitution = Constitution()
-    """The principles that are there already."""
-    prompt: str = ""
-    """The prompt's text, with its variables."""
-    inputs: dict[str, Any] = {}
-    """The value of each variable."""
-    id: str = ""
-    """Names the feedback; the principle keeps it as its evidence."""
+    feedback: Feedback = Field(description="What a person said about a response")
+    constitution: Constitution = Field(default=Constitution(), description="The principles that are there already")
+    prompt: str = Field(default="", description="The prompt's text, with its variables")
+    inputs: dict[str, Any] = Field(default={}, description="The value of each variable")
+    id: str = Field(default="", description="Names the feedback; the principle keeps it as its evidence")
 
 
 class PrincipleProposal(BaseModel):
     """The edits that a piece of feedback amounts to."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    edits: tuple[PrincipleEdit, ...]
-    """The changes to the constitution, in order."""
-    reason: str
-    """Why, in a few words."""
-    written_by: Literal["model", "repair", "person"]
-    """Who found the words: the model, the model at its second try, or the person, when the model's lost the wish."""
-    lost: tuple[str, ...] = ()
-    """What the model's last try had lost, when the person's own words were taken."""
+    edits: tuple[PrincipleEdit, ...] = Field(description="The changes to the constitution, in order")
+    reason: str = Field(description="Why, in a few words")
+    written_by: Literal["model", "repair", "person"] = Field(
+        description="Who found the words: the model, the model at its second try (repair), or the person"
+    )
+    lost: tuple[str, ...] = Field(
+        default=(), description="What the model's last try had lost, when the person's own words were taken"
+    )
 
 
 class _Decision(BaseModel):

@@ -37,7 +37,7 @@ FeedbackKind = Literal["critique", "kudos", "rewrite"]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Feedback(_Record):

@@ -24,7 +24,7 @@ class Review(BaseModel):
         'Too long.'
     """
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     action: Literal["critique", "kudos", "rewrite", "edit", "again", "accept"]
     """`edit` changes principles or the prompt by hand, `again` asks for new answers, `accept` ends the loop."""

@@ -5,7 +5,7 @@ import re
 from typing import Any, Literal
 
 from langchain_core.runnables import Runnable, RunnableConfig
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
@@ -24,14 +24,11 @@ _ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|reason[_ ]?\d\s*:)\s*", re.I
 class SuggestionRequest(BaseModel):
     """A response and the prompt that it answered."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
-    prompt: str
-    """The prompt's text, with its variables."""
-    response: str
-    """The answer that the suggestions are about."""
-    inputs: dict[str, Any] = {}
-    """The value of each variable."""
+    prompt: str = Field(description="The prompt's text, with its variables")
+    response: str = Field(description="The answer that the suggestions are about")
+    inputs: dict[str, Any] = Field(default={}, description="The value of each variable")
 
 
 def create_critique_chain(llm: ChatModelLike) -> Runnable[SuggestionRequest | dict[str, Any], list[str]]:

@@ -53,36 +53,31 @@ AnyPrompt = Annotated[Template, BeforeValidator(_as_template, json_schema_input_
 class UpdateRequest(BaseModel):
     """A prompt and the principles that its text should say."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
-    template: AnyPrompt
-    """The person's own text, before any principle was woven in: a string, a LangChain prompt or a template."""
-    principles: tuple[Principle, ...]
-    """The principles that the text should say."""
+    template: AnyPrompt = Field(
+        description="The person's own text, before any principle was woven in: a string or a LangChain prompt"
+    )
+    principles: tuple[Principle, ...] = Field(description="The principles that the text should say")
 
 
 class DirectUpdateRequest(BaseModel):
     """A prompt and feedback that should change its text."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
-    template: AnyPrompt
-    """The text to change: a string, a LangChain prompt or a template."""
-    feedback: str
-    """What a person wants changed."""
+    template: AnyPrompt = Field(description="The text to change: a string, a LangChain prompt or a template")
+    feedback: str = Field(description="What a person wants changed")
 
 
 class PromptUpdate(BaseModel):
     """A prompt's new text."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    edit: TemplateEdit
-    """The new text, as an edit of the document."""
-    listed: tuple[str, ...] = ()
-    """What the rewritten text does not say, and is therefore listed below it."""
-    refused: str = ""
-    """Why a rewritten text was not taken, where it was not."""
+    edit: TemplateEdit = Field(description="The new text, as an edit of the document")
+    listed: tuple[str, ...] = Field(
+        default=(), description="What the rewritten text does not say, and is therefore listed below it"
+    )
+    refused: str = Field(default="", description="Why a rewritten text was not taken, where it was not")
 
 
 class _Rewritten(BaseModel):
