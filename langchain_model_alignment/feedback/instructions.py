@@ -249,8 +249,8 @@ def repair_prompt(messages: Sequence[BaseMessage], answer: str, fault: str) -> l
     return [*messages, AIMessage(answer), HumanMessage(ask)]
 
 
-_CRITIQUES = """Read the instructions and the answer. Write three different criticisms of this answer: what is missing, wrong or could be better.
-Each is one short sentence about this answer. Write a numbered list of three and nothing else."""
+_CRITIQUES = """Read the instructions and the answer. Write three different criticisms of this answer: first what is missing, then how it is written, then what it could do better.
+Each is one short sentence about this answer that begins with "It". Write a numbered list of three and nothing else."""
 
 _KUDOS = """Read the instructions and the answer. Write three different praises of this answer: what is good about it and should stay.
 Each is one short sentence about this answer. Write a numbered list of three and nothing else."""
@@ -260,8 +260,8 @@ _SHOWN = (
     "Instructions:\nName three dishes with {ingredient}.\ningredient: rice\n\nAnswer:\n1. Rice pudding\n2. Fried rice\n3. Risotto, which is cooked slowly in broth",
 )
 _CRITICISMS_OF_SHOWN = (
-    "1. It names no concrete sight that a tourist could visit.\n2. It does not say how to get around.\n3. The sentences are short and dull.",
-    "1. The first two dishes have no description.\n2. All three dishes are very well known.\n3. It does not say which dish is sweet.",
+    "1. It names no concrete sight that a tourist could visit.\n2. It is written in short, dull sentences.\n3. It could say how to get around the city.",
+    "1. It gives no description of the first two dishes.\n2. It is only a bare list of names.\n3. It could offer less common dishes.",
 )
 _PRAISES_OF_SHOWN = (
     "1. It is short and quick to read.\n2. It says in which country the city lies.\n3. It ends on an enthusiastic note.",

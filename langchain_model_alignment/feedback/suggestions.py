@@ -84,7 +84,7 @@ async def _suggest(caller: Caller, kind: str, request: SuggestionRequest, config
         for item in read_items(answer.text):
             if any(alike(item, other) >= _ALIKE for other in (*found, *spare)):
                 continue
-            (found if _is_about(item, request.response) else spare).append(item)
+            (found if _is_about(item, request) else spare).append(item)
         if len(found) >= _WANTED:
             break
         messages = instructions.suggest_more(messages, answer.text)
@@ -113,9 +113,12 @@ def read_items(text: str) -> list[str]:
     return [item for item in items if words_of(item)]
 
 
-def _is_about(item: str, response: str) -> bool:
-    """Whether a suggestion speaks about the response: it is not a piece of it, and misses nothing that is there."""
-    copied = " ".join(words_of(item)) in " ".join(words_of(response))
+def _is_about(item: str, request: SuggestionRequest) -> bool:
+    """Whether a suggestion speaks about the response: no piece of it, no fact about the input, no false absence."""
+    copied = " ".join(words_of(item)) in " ".join(words_of(request.response))
+    given = stems_in(" ".join(str(value) for value in request.inputs.values())[:1000])
+    tells = bool(stems_in(words_of(item)[0]) & given)
     missed = stems_in(item) - stems_in("include mention say provide explain answer response")
-    there = len(missed & stems_in(response))
-    return not copied and not _ASKS.match(item) and not (claims_absence(item) and missed and there >= 0.6 * len(missed))
+    there = len(missed & stems_in(request.response))
+    wrong = claims_absence(item) and missed and there >= 0.6 * len(missed)
+    return not copied and not tells and not _ASKS.match(item) and not wrong
