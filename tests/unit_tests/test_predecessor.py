@@ -3,9 +3,7 @@
 Each test is named after its line in the list of reproduced faults.
 """
 
-import inspect
 import json
-import time
 from typing import Any
 
 import pytest
@@ -327,11 +325,3 @@ def test_no_alcohol_survives_the_update_of_the_prompt(strategy: Any):
     run.send_input("stew")
     run.critique_response("use no alcohol")
     assert "Use no alcohol." in run.update_model_description_from_principles()
-
-
-def test_waiting_never_takes_as_long_as_a_second_in_these_tests():
-    """The waits that retries make are patched short for all unit tests."""
-    start = time.perf_counter()
-    run_of("Tell a joke.", [http_error(503), http_error(503), "ok"]).send_input()
-    assert time.perf_counter() - start < 1
-    assert inspect.iscoroutinefunction(Caller.ask)
