@@ -4,6 +4,7 @@
   x ConfigurationError      what the caller gave cannot work; nothing was sent to a model
     + PromptError           a prompt, a variable or an input that does not fit
     + FeedbackError         feedback that is empty or has no response to be about
+    + DataError             a table, a column, a label or a task that does not fit
     + EditError             an edit that a constitution or a history refuses
     + ArtifactError         a file or JSON document that is not ours, or not readable
     + ModelNameError        a model name that resolves to nothing here, or lacks its package
@@ -18,7 +19,8 @@
     + MalformedAnswerError  an answer that cannot be read, after its one repair; an empty one too
   x BudgetError             a budget is spent, or cannot be measured with this model
 
-Each message is one sentence or two: what is wrong, where, and what to do.
+Each message is one sentence or two: what is wrong, where, and what to do. What is degraded, but goes on, is said once
+as a `DataWarning`.
 """
 
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
     "BadRequestError",
     "BudgetError",
     "ConfigurationError",
+    "DataError",
+    "DataWarning",
     "EditError",
     "FeedbackError",
     "MalformedAnswerError",
@@ -65,6 +69,10 @@ class PromptError(ConfigurationError):
 
 class FeedbackError(ConfigurationError):
     """Feedback that is empty, or that has no response to be about."""
+
+
+class DataError(ConfigurationError):
+    """A table, a column, a label or a task that does not fit."""
 
 
 class EditError(ConfigurationError):
@@ -117,3 +125,7 @@ class MalformedAnswerError(ModelError):
 
 class BudgetError(AlignmentError):
     """A budget is spent, or cannot be measured with this model."""
+
+
+class DataWarning(UserWarning):
+    """Something odd in a table that was worked around; it is said once."""

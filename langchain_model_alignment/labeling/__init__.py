@@ -1,0 +1,1 @@
+"""Labels train a rulebook: a classification prompt made of principles."""

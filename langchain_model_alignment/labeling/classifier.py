@@ -1,0 +1,270 @@
+"""A rulebook at work: one row in, one prediction out."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+from typing_extensions import TypedDict
+
+from langchain_model_alignment.calls import Answer, Caller, ChatModelLike, as_caller
+from langchain_model_alignment.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    DataError,
+    ModelError,
+)
+from langchain_model_alignment.labeling import instructions
+from langchain_model_alignment.labeling.reading import LabelReader, read_numbers
+from langchain_model_alignment.labeling.rulebook import Rulebook, Scoring
+from langchain_model_alignment.labeling.scoring import MOST_LABELS, label_logprobs, probabilities
+from langchain_model_alignment.labeling.task import LabelingTask, Row
+from langchain_model_alignment.loop import make_runnable
+from langchain_model_alignment.models import limit_of
+
+__all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "gather_rows", "scoring_for"]
+
+T = TypeVar("T")
+
+_ANSWER_TOKENS = 24  # room for the longest label; more than a label is a model that explains
+_NUMBER_TOKENS = 8
+
+
+class Prediction(TypedDict):
+    """What a rulebook says of one row."""
+
+    prediction: Any
+    """The label, the very value from the task's `label_values`; "" where the rulebook abstains."""
+    raw_prediction: str
+    """What the model answered."""
+    request: str
+    """What the model was asked."""
+    confidence: float | None
+    """The probability of the label, from 0 to 1, where log probabilities tell it."""
+    principle_ids: list[str]
+    """The principles that decided, where they were asked for."""
+    error: str | None
+    """What went wrong, where something did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labeled:
+    """What a classifier found for one row.
+
+    Attributes:
+        label: Index of the label; None for an abstention.
+        raw: What the model answered.
+        logprobs: A number for each label, by log probabilities only.
+        confidence: The probability of the label, by log probabilities only.
+        error: What went wrong.
+        kind: The class of the error.
+        principle_ids: The principles that decided, where they were asked for.
+    """
+
+    label: int | None
+    raw: str = ""
+    logprobs: tuple[float, ...] | None = None
+    confidence: float | None = None
+    error: str | None = None
+    kind: str = ""
+    principle_ids: tuple[str, ...] = ()
+
+
+class Classifier:
+    """A rulebook and the model that reads it.
+
+    Args:
+        caller: The model.
+        rulebook: What it is asked with.
+        explain: Whether each row's principles are asked for, in one more short call.
+        threshold: Abstain below this confidence; the rulebook's own by default.
+    """
+
+    def __init__(
+        self, caller: Caller, rulebook: Rulebook, *, explain: bool = False, threshold: float | None = None
+    ) -> None:
+        self.caller = caller
+        self.rulebook = rulebook
+        self.explain = explain
+        self.threshold = rulebook.threshold if threshold is None else threshold
+        self._system = SystemMessage(rulebook.system_text())
+        self._principles = rulebook.enabled()
+        self._reader = LabelReader(rulebook.answers)
+        self._logprob = rulebook.scoring == "logprob"
+        if self._logprob and not caller.traits.logprobs:
+            raise ConfigurationError(
+                f"This rulebook is scored by log probabilities, which the model {caller.name} does not give; train it "
+                'with this model, or set its scoring to "text".'
+            )
+        if self.threshold is not None and not self._logprob:
+            raise ConfigurationError("A threshold needs a confidence, and labels read as text have none; leave it out.")
+        self._options: dict[str, Any] = (
+            {"logprobs": True, "top_logprobs": MOST_LABELS, **limit_of(caller.llm, 1)}
+            if self._logprob
+            else limit_of(caller.llm, max(_ANSWER_TOKENS, *(2 * len(a) for a in rulebook.answers)))
+        )
+
+    def messages(self, row: str) -> list[BaseMessage]:
+        """Return the request for a row."""
+        return [self._system, HumanMessage(self.rulebook.human_text(row))]
+
+    def request(self, row: str) -> str:
+        """Return the request for a row as one text."""
+        return f"{self._system.content}\n\n{self.rulebook.human_text(row)}"
+
+    async def label(self, row: str, config: RunnableConfig | None = None) -> Labeled:
+        """Label a row; what goes wrong with this row alone is part of the result.
+
+        Raises:
+            AuthenticationError: The key is wrong; no other row would fare better.
+            BudgetError: The budget is spent.
+        """
+        messages = self.messages(row)
+        try:
+            answer = await self.caller.ask(messages, config=config, **self._options)
+            found = self._read(answer)
+            if self.explain and found.label is not None and self._principles:
+                found = replace(found, principle_ids=await self.deciding(row, found.label, config))
+            return found
+        except AuthenticationError:
+            raise
+        except ModelError as error:
+            return Labeled(None, error=str(error), kind=type(error).__name__)
+
+    async def deciding(self, row: str, label: int, config: RunnableConfig | None = None) -> tuple[str, ...]:
+        """Ask which principles decided, and return their ids.
+
+        Raises:
+            ModelError: The call failed.
+        """
+        said = AIMessage(self.rulebook.answers[label])
+        messages = [*self.messages(row), said, HumanMessage(instructions.WHICH)]
+        answer = await self.caller.ask(messages, config=config, **limit_of(self.caller.llm, _NUMBER_TOKENS))
+        return tuple(self._principles[n - 1].id for n in read_numbers(answer.text, len(self._principles)))
+
+    def recalibrated(self, found: Labeled) -> Labeled:
+        """Return the same answer read with this rulebook's calibration."""
+        if found.logprobs is None:
+            return found
+        shares = probabilities(found.logprobs, self.rulebook.calibration)
+        best = max(range(len(shares)), key=shares.__getitem__)
+        sure = self.threshold is None or shares[best] >= self.threshold
+        return replace(found, label=best if sure else None, confidence=shares[best])
+
+    def prediction(self, row: str, found: Labeled) -> Prediction:
+        """Return what was found as a public prediction."""
+        return {
+            "prediction": "" if found.label is None else self.rulebook.task.label_values[found.label],
+            "raw_prediction": found.raw,
+            "request": self.request(row),
+            "confidence": found.confidence,
+            "principle_ids": list(found.principle_ids),
+            "error": found.error,
+        }
+
+    def _read(self, answer: Answer) -> Labeled:
+        if not self._logprob:
+            return Labeled(self._reader.read(answer.text), answer.text)
+        logprobs = label_logprobs(answer.message, self.rulebook.answers)
+        if logprobs is None:  # no alternative speaks for a label: an abstention, or a server that tells none
+            return Labeled(self._reader.read(answer.text), answer.text)
+        return self.recalibrated(Labeled(None, answer.text, tuple(logprobs)))
+
+
+async def gather_rows(
+    rows: Sequence[Row],
+    work: Callable[[Row], Awaitable[T]],
+    width: int,
+) -> list[T]:
+    """Work on rows side by side, `width` at a time, and return the results in the order of the rows.
+
+    The first exception ends the others. A task for each of a million rows would cost more than its call.
+    """
+    results: list[Any] = [None] * len(rows)
+    left = iter(range(len(rows)))
+
+    async def worker() -> None:
+        for at in left:
+            results[at] = await work(rows[at])
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(width, len(rows))):
+            group.create_task(worker())
+    return results
+
+
+async def label_rows(classifier: Classifier, rows: Sequence[Row], config: RunnableConfig | None = None) -> list[Labeled]:
+    """Label rows side by side.
+
+    Raises:
+        AlignmentError: The key is wrong, the budget is spent, or the model refused every single request as it stands.
+    """
+    try:
+        found = await gather_rows(
+            rows, lambda row: classifier.label(row.text, config), classifier.caller.gate.max_concurrency
+        )
+    except BaseExceptionGroup as group:  # one cause is enough for one sentence
+        raise _first(group) from None
+    if rows and all(f.kind == BadRequestError.__name__ for f in found):
+        raise BadRequestError(found[0].error or "The model refused every request.")
+    return found
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def scoring_for(caller: Caller, task: LabelingTask) -> Scoring:
+    """Return how labels are best read from this model: log probabilities where it gives them, and labels are few."""
+    return "logprob" if caller.traits.logprobs and len(task.labels) <= MOST_LABELS else "text"
+
+
+def create_classifier_chain(
+    llm: ChatModelLike,
+    task: LabelingTask,
+    rulebook: Rulebook,
+    *,
+    explain: bool = False,
+    threshold: float | None = None,
+) -> Runnable[Mapping[str, Any], Prediction]:
+    """Create a chain that labels rows by a rulebook.
+
+    Args:
+        llm: The model that reads the rulebook.
+        task: What is labeled.
+        rulebook: The principles, trained or written by hand.
+        explain: Also ask which principles decided, in one more short call a row.
+        threshold: Abstain where the confidence is below it, from 0 to 1; only with log probabilities.
+
+    Returns:
+        The chain: a row (a dict with the task's inputs) in, a `Prediction` out. A failed call is the row's `error`.
+
+    Raises:
+        ArtifactError: The rulebook is of another task.
+        ConfigurationError: The rulebook needs log probabilities and the model gives none, or a threshold lacks them.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> task = LabelingTask(input_names=["comment"], label_name="toxic", label_values=[True, False])
+        >>> rulebook = Rulebook.of(task, {True: ["It insults a person."]})
+        >>> chain = create_classifier_chain(FakeListChatModel(responses=["False."]), task, rulebook)
+        >>> chain.invoke({"comment": "What a lovely day"})["prediction"]
+        False
+    """
+    rulebook.check_task(task)
+    classifier = Classifier(as_caller(llm), rulebook, explain=explain, threshold=threshold)
+
+    async def classify(row: Mapping[str, Any], config: RunnableConfig) -> Prediction:
+        missing = [name for name in task.input_names if name not in row]
+        if missing:
+            raise DataError(f"The row lacks {', '.join(missing)}; its columns are: {', '.join(map(str, row)) or 'none'}.")
+        text = task.show(row)
+        return classifier.prediction(text, await classifier.label(text, config))
+
+    return make_runnable(classify, name="classify", input_type=dict[str, Any], output_type=Prediction)

@@ -1,0 +1,109 @@
+"""The second half of a step: candidates are sorted on training rows, then raced over validation blocks."""
+
+import math
+from collections.abc import Sequence
+
+from langchain_core.runnables import RunnableConfig
+
+from langchain_model_alignment.labeling.classifier import Labeled
+from langchain_model_alignment.labeling.proposers import Mined
+from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.labeling.task import Row
+from langchain_model_alignment.labeling.training import Training
+
+__all__ = ["next_end", "screen", "screening_rows", "still_racing", "validate"]
+
+_APART = 1.0  # standard errors behind the leader at which a candidate leaves
+
+
+def screening_rows(training: Training, mined: Mined) -> list[str]:
+    """Return the ids of the rows that candidates are sorted by: mistakes, and as many rows that went right."""
+    n = training.hparams.n_screening_examples
+    wrong = [row.id for row, _ in mined.wrong[: n - min(n // 2, len(mined.right))]]
+    return [*wrong, *(row.id for row, _ in mined.right[: n - len(wrong)])]
+
+
+async def screen(
+    training: Training,
+    parent: Rulebook,
+    candidate: Rulebook,
+    rows: Sequence[Row],
+    parent_right: int,
+    config: RunnableConfig | None,
+) -> tuple[Rulebook, float]:
+    """Compare a candidate with its parent on training rows.
+
+    With log probabilities the bias is learned on the calibration rows, and the likelihood of the right labels under it
+    is compared: it tells small differences apart that the share of right rows does not.
+
+    Returns:
+        The candidate, calibrated, and its gain.
+    """
+    if candidate.scoring == "logprob" and training.calibration:
+        candidate = await training.calibrate(candidate, config)
+        losses = [r.calibration.loss if r.calibration else 0.0 for r in (parent, candidate)]
+        return candidate, losses[0] - losses[1]
+    if not rows:
+        return candidate, 0.0
+    found, _ = await training.label(candidate, rows, config)
+    right = sum(f.label == row.label for f, row in zip(found, rows, strict=True))
+    return candidate, (right - parent_right) / len(rows)
+
+
+async def validate(
+    training: Training, rulebook: Rulebook, start: int, end: int, config: RunnableConfig | None
+) -> tuple[Rulebook, list[Labeled]]:
+    """Label the validation rows from `start` to `end`, after the bias is learned where it was not yet."""
+    rulebook = await training.calibrate(rulebook, config)
+    found, _ = await training.label(rulebook, training.validation[start:end], config)
+    return rulebook, found
+
+
+def next_end(training: Training, done: int) -> int:
+    """Return where the next block of validation rows ends."""
+    if training.hparams.evaluation == "full":
+        return len(training.validation)
+    return next(end for end in training.block_ends if end > done)
+
+
+def still_racing(
+    training: Training, parent: Sequence[int], candidates: dict[str, Sequence[int]], sizes: dict[str, tuple[int, int]]
+) -> dict[str, str]:
+    """Decide who leaves a race after a block.
+
+    Args:
+        training: The run.
+        parent: The parent's predictions on all validation rows.
+        candidates: Each candidate's predictions on the rows so far, as many for each.
+        sizes: Each candidate's number of principles and of characters.
+
+    Returns:
+        For each candidate that leaves, why. One leaves that is not ahead of the parent, that ties with the leader and
+        is longer, or that is behind the leader by more than a standard error of the paired difference.
+    """
+    if training.hparams.evaluation == "full":
+        return {}
+    n = min(map(len, candidates.values()), default=0)
+    scores = {id: training.score(given) for id, given in candidates.items()}
+    base = training.score(parent[:n])
+    left = {id: f"not ahead of its parent after {n} rows" for id, score in scores.items() if score <= base}
+    racing = [id for id in candidates if id not in left]
+    if not racing:
+        return left
+    leader = min(racing, key=lambda id: (-scores[id], sizes[id], id))
+    for id in racing:
+        if id == leader:
+            continue
+        apart = _paired_z(training.right(candidates[leader]), training.right(candidates[id]))
+        if apart is None:
+            left[id] = f"the same answers as a shorter one after {n} rows"
+        elif apart > _APART or (scores[id] == scores[leader] and sizes[id] >= sizes[leader]):
+            left[id] = f"behind the leader after {n} rows"
+    return left
+
+
+def _paired_z(leader: Sequence[bool], other: Sequence[bool]) -> float | None:
+    """How many standard errors the leader is ahead on the same rows (McNemar); None where all rows agree."""
+    ahead = sum(a and not b for a, b in zip(leader, other, strict=True))
+    behind = sum(b and not a for a, b in zip(leader, other, strict=True))
+    return (ahead - behind) / math.sqrt(ahead + behind) if ahead + behind else None

@@ -1,0 +1,537 @@
+"""Training as a LangGraph state machine: begin, mutate, screen, race, select, and again.
+
+State holds plain JSON values only: rulebooks, predictions, row ids, records. Models, rows, gates and caches are closed over
+by the factory; a run of other data is refused by its fingerprint. One Send carries one candidate, whose rows are
+labeled inside the node, behind the gate. The graph comes uncompiled, so that the caller chooses the checkpointer.
+"""
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.config import get_stream_writer
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
+from typing_extensions import TypedDict
+
+from pydantic import TypeAdapter
+
+from langchain_model_alignment.constitution import PrincipleEdit
+from langchain_model_alignment.errors import ArtifactError, BudgetError, ConfigurationError
+from langchain_model_alignment.labeling import evaluate, mutate, select
+from langchain_model_alignment.labeling.proposers import Mined, Proposal, first_principles
+from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord
+from langchain_model_alignment.labeling.rulebook import Rulebook, Score
+from langchain_model_alignment.labeling.scorecard import interval
+from langchain_model_alignment.labeling.training import Training
+from langchain_model_alignment.loop import make_runnable
+from langchain_model_alignment.usage import Usage
+
+__all__ = ["CandidateState", "LabelerEvent", "LabelerState", "create_training_graph"]
+
+_EDITS: TypeAdapter[tuple[PrincipleEdit, ...]] = TypeAdapter(tuple[PrincipleEdit, ...])
+_FINALISTS = 2  # besides the combination
+_COMBINED = 3  # edits in a combination
+
+
+class CandidateState(TypedDict):
+    """A rulebook in the run: one of the best so far, or one that is being tried."""
+
+    record: CandidateRecord
+    rulebook: dict[str, Any]
+    predictions: list[int]
+    """On the validation rows so far: label indices, -1 for an abstention."""
+    confidences: list[float | None]
+    errors: list[str]
+    """Classes of the errors of the rows that failed."""
+
+
+def _merged(
+    old: dict[str, CandidateState], new: dict[str, CandidateState | None]
+) -> dict[str, CandidateState]:
+    """Candidates side by side; None takes one out."""
+    return {id: value for id, value in {**old, **new}.items() if value is not None}
+
+
+class LabelerState(TypedDict, total=False):
+    """The state of a training run; give `steps`, and a `rulebook` to begin with one."""
+
+    steps: int
+    rulebook: dict[str, Any] | None
+    """What to begin with; written from examples where it is absent."""
+    data: str
+    """Fingerprint of the task and the rows."""
+    step: int
+    idle: int
+    """Steps without gain."""
+    number: int
+    """The counter that candidates' ids come from."""
+    best: list[str]
+    """Ids of the best rulebooks, the best first."""
+    candidates: Annotated[dict[str, CandidateState], _merged]
+    screening: list[str]
+    """Ids of the training rows that this step's candidates are sorted by."""
+    screening_right: int
+    """How many of those the parent has right."""
+    current: StepRecord
+    """The step under way."""
+    history: list[StepRecord]
+    tried: list[str]
+    """Fingerprints of all rulebooks that were tried."""
+    usage: dict[str, Any]
+    budget: str
+    """What a spent budget said."""
+    stopped: str
+    """Why training ended; empty while it runs."""
+
+
+class LabelerInput(TypedDict, total=False):
+    """What begins a run, or goes on with one that ended."""
+
+    steps: int
+    """How many steps there are to be in all."""
+    rulebook: dict[str, Any] | None
+    """The JSON of a rulebook to begin with."""
+
+
+class LabelerOutput(TypedDict):
+    """What a run ends with."""
+
+    best: list[str]
+    candidates: dict[str, CandidateState]
+    history: list[StepRecord]
+    usage: dict[str, Any]
+    stopped: str
+
+
+class LabelerEvent(TypedDict, total=False):
+    """What the graph tells while it runs (`stream_mode="custom"`); `type` says which of the other keys are there."""
+
+    type: Literal["begin", "mistakes", "candidates", "scored", "step", "end"]
+    step: int
+    steps: int
+    sampled: int
+    wrong: int
+    alive: int
+    """Candidates in the race."""
+    candidate: str
+    rows: int
+    of: int
+    """With `scored`: validation rows so far, and all of them."""
+    score: float | None
+    record: StepRecord
+    usage: dict[str, Any]
+    why: str
+
+
+class _Work(TypedDict):
+    """What one Send carries."""
+
+    id: str
+    candidate: CandidateState
+    parent: CandidateState | None
+    screening: list[str]
+    screening_right: int
+
+
+def create_training_graph(
+    training: Training, *, keep: int | None = None, zero_shot: bool = True
+) -> "StateGraph[LabelerState, None, LabelerInput, LabelerOutput]":
+    """Create the loop that trains a rulebook.
+
+    Args:
+        training: The models, rows and settings.
+        keep: Rulebooks to keep from step to step; the hyperparameter `n_best` by default.
+        zero_shot: Whether the empty rulebook takes part too, so that training ends no worse than without principles.
+
+    Returns:
+        The graph, not compiled.
+    """
+    nodes = _Nodes(training, keep or training.hparams.n_best, zero_shot)
+    graph: StateGraph[LabelerState, None, LabelerInput, LabelerOutput] = StateGraph(
+        LabelerState, input_schema=LabelerInput, output_schema=LabelerOutput
+    )
+    for name in ("begin", "mutate", "combine", "judge", "select"):
+        graph.add_node(name, _node(getattr(nodes, name)))
+    graph.add_node("screen", _node(nodes.screen))
+    graph.add_node("race", _node(nodes.race))
+    graph.add_edge(START, "begin")
+    graph.add_conditional_edges("begin", nodes.after_begin, ["race", "mutate", END])
+    graph.add_conditional_edges("mutate", nodes.after_mutate, ["screen", "select"])
+    graph.add_edge("screen", "combine")
+    graph.add_conditional_edges("combine", nodes.to_race, ["race", "select"])
+    graph.add_edge("race", "judge")
+    graph.add_conditional_edges("judge", nodes.to_race, ["race", "select"])
+    graph.add_conditional_edges("select", _after_select, ["mutate", END])
+    return graph
+
+
+def _node(step: Callable[[Any, RunnableConfig], Coroutine[Any, Any, LabelerState]]) -> Runnable[Any, Any]:
+    return make_runnable(step, name=step.__name__, input_type=dict[str, Any], output_type=dict[str, Any])
+
+
+class _Nodes:
+    """The steps of the loop, over what the factory closed over."""
+
+    def __init__(self, training: Training, keep: int, zero_shot: bool) -> None:
+        self._training = training
+        self._keep = keep
+        self._zero_shot = zero_shot
+        self._all = len(training.validation)
+        self._rows = {row.id: row for row in training.training}
+        self._fingerprint = training.fingerprint
+        self._since = time.monotonic()
+
+    async def begin(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
+        """Put up what training begins with; a run that ended goes on from where it stood."""
+        if state.get("data", self._fingerprint) != self._fingerprint:
+            raise ArtifactError(
+                f"This run was begun with other data or another task (fingerprint {state['data']}, these have "
+                f"{self._fingerprint}): give the same rows and task, or begin a new run in another place."
+            )
+        steps = state.get("steps", 1)
+        if state.get("best"):
+            return {"stopped": "" if state["step"] < steps else state["stopped"], "budget": "", "idle": 0}
+        given = state.get("rulebook")
+        started: dict[str, CandidateState] = {}
+        budget = ""
+        try:
+            empty = await self._training.begin(config)
+            if given is None:
+                written = await first_principles(self._training.writer, empty, self._training.sample(0), config)
+            else:
+                written = Rulebook.from_dict(given, "The state's rulebook")
+                written.check_task(self._training.task)
+            started["c1"] = _candidate("c1", None, "initial", Proposal((), "where training begins"), written, written)
+            if self._zero_shot and written.enabled():
+                why = Proposal((), "the task and labels alone")
+                started["c2"] = _candidate("c2", None, "zero-shot", why, empty, empty)
+        except BudgetError as error:
+            raise ConfigurationError(f"The budget does not even pay for a beginning: {error}") from error
+        self._tell({"type": "begin", "steps": steps, "of": self._all})
+        return {
+            "data": self._fingerprint,
+            "step": 0,
+            "idle": 0,
+            "number": len(started),
+            "best": [],
+            "candidates": dict(started),
+            "current": _step(0, None),
+            "history": [],
+            "tried": [Rulebook.model_validate(c["rulebook"]).fingerprint() for c in started.values()],
+            "budget": budget,
+            "stopped": "",
+        }
+
+    def after_begin(self, state: LabelerState) -> Any:
+        if not state["best"]:
+            return self.to_race(state)
+        return "mutate" if not state["stopped"] else END
+
+    async def mutate(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
+        """Find mistakes of the best rulebook and put up candidates that would mend them."""
+        step, parent_id = state["step"] + 1, state["best"][0]
+        parent = state["candidates"][parent_id]
+        rulebook = Rulebook.model_validate(parent["rulebook"])
+        current = _step(step, parent_id)
+        changed: LabelerState = {"step": step, "current": current, "screening": [], "screening_right": 0}
+        try:
+            mined, classifier = await mutate.mine(self._training, rulebook, step, config)
+            current["sampled"] = len(mined.wrong) + len(mined.right)
+            current["wrong"] = len(mined.wrong)
+            current["abstained"] = sum(found.label is None for _, found in mined.wrong)
+            self._tell({"type": "mistakes", "step": step, "sampled": current["sampled"], "wrong": current["wrong"]})
+            rulebook = await mutate.with_evidence(self._training, rulebook, mined, classifier, config)
+            hparams = self._training.hparams
+            proposals = await self._training.proposer.propose(
+                rulebook, mined, hparams.n_incorrect_predictions_to_sample, hparams.n_mutations_to_try, config
+            )
+        except BudgetError as error:
+            return {**changed, "budget": str(error)}
+        for kind in proposals.failed:
+            current["failures"][kind] = current["failures"].get(kind, 0) + 1
+        others = [Rulebook.model_validate(state["candidates"][id]["rulebook"]) for id in state["best"][1:2]]
+        extra = [
+            ("deletion", mutate.deletion(rulebook)),
+            *(("crossover", mutate.crossover(rulebook, other)) for other in others),
+        ]
+        known = set(state["tried"])
+        put_up: dict[str, CandidateState] = {parent_id: {**parent, "rulebook": _json(rulebook)}}
+        number, refused = state["number"], current["refused"]
+        pool = [("proposal", p) for p in proposals.found[: hparams.max_candidates]]
+        for origin, proposal in [*pool, *((o, p) for o, p in extra if p is not None)]:
+            kept, no = mutate.refine(self._training, rulebook, [proposal], known)
+            refused += no
+            for applied, after in kept:
+                number += 1
+                put_up[f"c{number}"] = _candidate(f"c{number}", parent_id, origin, applied, rulebook, after)
+        self._tell({"type": "candidates", "step": step, "alive": len(put_up) - 1})
+        screening = evaluate.screening_rows(self._training, mined)
+        right = {row.id for row, _ in mined.right}
+        changed.update(
+            candidates=dict(put_up),
+            number=number,
+            tried=sorted(known),
+            screening=screening,
+            screening_right=sum(id in right for id in screening),
+        )
+        return changed
+
+    def after_mutate(self, state: LabelerState) -> Any:
+        return self._sends("screen", state) or "select"
+
+    async def screen(self, work: _Work, config: RunnableConfig) -> LabelerState:
+        """Sort a candidate by training rows."""
+        candidate, parent = work["candidate"], work["parent"]
+        if parent is None:
+            return {}
+        before, after = (Rulebook.model_validate(c["rulebook"]) for c in (parent, candidate))
+        rows = [self._rows[id] for id in work["screening"]]
+        try:
+            after, gain = await evaluate.screen(self._training, before, after, rows, work["screening_right"], config)
+        except BudgetError as error:
+            return {"budget": str(error)}
+        record: CandidateRecord = {**candidate["record"], "screened": round(gain, 6)}
+        return {"candidates": {work["id"]: {**candidate, "rulebook": _json(after), "record": record}}}
+
+    async def combine(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
+        """Choose who races: the best candidates by training rows, and the ones that gained as one."""
+        step, parent_id = state["step"], state["current"]["parent"] or ""
+        racing = self._racing(state)
+        gains = {id: c["record"]["screened"] or 0.0 for id, c in racing.items()}
+        changed: dict[str, CandidateState] = {}
+        if self._training.hparams.evaluation == "race":
+            ranked = sorted(racing, key=lambda id: (-gains[id], len(id), id))
+            for id in ranked[_FINALISTS:]:
+                changed[id] = _out(racing[id], "gained less than others on training rows")
+        known, number = set(state["tried"]), state["number"]
+        parent = Rulebook.model_validate(state["candidates"][parent_id]["rulebook"])
+        joint = mutate.combine([(_proposal(racing[id]), gains[id]) for id in racing], _COMBINED)
+        if joint is not None:
+            kept, _ = mutate.refine(self._training, parent, [joint], known)
+            for applied, after in kept:
+                number += 1
+                changed[f"c{number}"] = _candidate(f"c{number}", parent_id, "combination", applied, parent, after)
+        alive = len([id for id in {**racing, **changed} if not {**racing, **changed}[id]["record"]["left"]])
+        self._tell({"type": "candidates", "step": step, "alive": alive})
+        return {"candidates": dict(changed), "number": number, "tried": sorted(known)}
+
+    async def race(self, work: _Work, config: RunnableConfig) -> LabelerState:
+        """Score a candidate on the next block of validation rows, or on all that are left."""
+        candidate = work["candidate"]
+        done = len(candidate["predictions"])
+        end = self._all if work["parent"] is None else evaluate.next_end(self._training, done)
+        rulebook = Rulebook.model_validate(candidate["rulebook"])
+        try:
+            rulebook, found = await evaluate.validate(self._training, rulebook, done, end, config)
+        except BudgetError as error:
+            return {"budget": str(error)}
+        predictions = [*candidate["predictions"], *(-1 if f.label is None else f.label for f in found)]
+        score = self._training.score(predictions)
+        record: CandidateRecord = {**candidate["record"], "rows": end, "score": score}
+        self._tell({"type": "scored", "candidate": work["id"], "rows": end, "of": self._all, "score": score})
+        scored: CandidateState = {
+            "record": record,
+            "rulebook": _json(rulebook),
+            "predictions": predictions,
+            "confidences": [*candidate["confidences"], *(_rounded(f.confidence) for f in found)],
+            "errors": [*candidate["errors"], *(f.kind for f in found if f.kind)],
+        }
+        return {"candidates": {work["id"]: scored}}
+
+    async def judge(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
+        """Let those leave that cannot win."""
+        parent_id = state["current"]["parent"]
+        if parent_id is None or state["budget"]:
+            return {}
+        racing = self._racing(state)
+        sizes = {id: select.size_of(Rulebook.model_validate(c["rulebook"])) for id, c in racing.items()}
+        left = evaluate.still_racing(
+            self._training,
+            state["candidates"][parent_id]["predictions"],
+            {id: c["predictions"] for id, c in racing.items()},
+            sizes,
+        )
+        done = {id: why for id, why in left.items() if len(racing[id]["predictions"]) < self._all}
+        return {"candidates": {id: _out(racing[id], why) for id, why in done.items()}}
+
+    def to_race(self, state: LabelerState) -> Any:
+        unfinished = {
+            id: c for id, c in self._racing(state).items() if len(c["predictions"]) < self._all
+        }
+        return self._sends("race", state, unfinished) or "select"
+
+    async def select(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
+        """Keep the best, write the step down, and decide whether to go on."""
+        step, current = state["step"], state["current"]
+        parent = current["parent"]
+        tried = {
+            id: c
+            for id, c in state["candidates"].items()
+            if id not in state["best"] and c["record"]["parent"] == parent
+        }
+        finished = {
+            id: (Rulebook.model_validate(c["rulebook"]), c["predictions"])
+            for id, c in state["candidates"].items()
+            if len(c["predictions"]) == self._all
+        }
+        if not finished:
+            raise BudgetError(f"The budget ended before one rulebook was scored: {state['budget']}")
+        order = sorted(finished, key=lambda id: int(id[1:]))
+        best = select.choose(self._training, finished, order, self._keep)
+        gained = best[0] != (state["best"][0] if state["best"] else None)
+        idle = 0 if gained else state["idle"] + 1
+        for c in tried.values():
+            for kind in c["errors"]:
+                current["failures"][kind] = current["failures"].get(kind, 0) + 1
+        top = finished[best[0]][1]
+        usage = _together(self._training)
+        before = Usage.model_validate(state.get("usage") or {})
+        now = time.monotonic()
+        record: StepRecord = {
+            **current,
+            "candidates": [c["record"] for c in tried.values()],
+            "best": best[0],
+            "score": self._training.score(top),
+            "interval": list(interval(sum(self._training.right(top)), self._all)),
+            "gained": gained and step > 0,
+            "calls": usage.calls - before.calls,
+            "tokens": usage.tokens - before.tokens,
+            "seconds": round(now - self._since, 3),
+        }
+        self._since = now
+        wrong = current["wrong"] if step and current["sampled"] == len(self._training.training) else None
+        why = state["budget"] or select.why_stop(
+            step, state.get("steps", 1), idle, self._training.hparams.patience, wrong
+        )
+        self._tell({"type": "step", "record": record, "usage": usage.model_dump()})
+        if why:
+            self._tell({"type": "end", "why": why})
+        changes: dict[str, CandidateState | None] = {}
+        for id, c in state["candidates"].items():
+            if id in best:
+                changes[id] = self._scored(c)
+            else:  # what training began with stays, for comparison
+                stays = c["record"]["origin"] in ("initial", "zero-shot")
+                changes[id] = _out(c, "not among the best") if stays else None
+        return {
+            "best": best,
+            "idle": idle,
+            "candidates": changes,  # type: ignore[typeddict-item]  # the reducer takes None out
+            "history": [*state["history"], record],
+            "usage": usage.model_dump(),
+            "stopped": why,
+        }
+
+    def _scored(self, candidate: CandidateState) -> CandidateState:
+        rulebook = Rulebook.model_validate(candidate["rulebook"])
+        score = Score(
+            metric=self._training.metric_name,
+            value=self._training.score(candidate["predictions"]),
+            rows=self._all,
+            data=self._fingerprint,
+        )
+        return {**candidate, "rulebook": _json(rulebook.model_copy(update={"score": score}))}
+
+    def _racing(self, state: LabelerState) -> dict[str, CandidateState]:
+        return {
+            id: c for id, c in state["candidates"].items() if id not in state["best"] and not c["record"]["left"]
+        }
+
+    def _sends(self, node: str, state: LabelerState, chosen: dict[str, CandidateState] | None = None) -> list[Send]:
+        if state["budget"]:
+            return []
+        racing = self._racing(state) if chosen is None else chosen
+        parent = state["current"]["parent"]
+        return [
+            Send(
+                node,
+                _Work(
+                    id=id,
+                    candidate=candidate,
+                    parent=state["candidates"][parent] if parent else None,
+                    screening=state.get("screening") or [],
+                    screening_right=state.get("screening_right") or 0,
+                ),
+            )
+            for id, candidate in racing.items()
+        ]
+
+    def _tell(self, event: LabelerEvent) -> None:
+        get_stream_writer()(event)
+
+
+def _after_select(state: LabelerState) -> str:
+    return END if state["stopped"] else "mutate"
+
+
+def _together(training: Training) -> Usage:
+    """What both models used; they may share one counter."""
+    total = training.caller.usage.snapshot()
+    if training.writer.usage is not training.caller.usage:
+        total.add(**training.writer.usage.snapshot().model_dump())
+    return total
+
+
+def _candidate(
+    id: str, parent: str | None, origin: Any, proposal: Proposal, before: Rulebook, after: Rulebook
+) -> CandidateState:
+    return {
+        "record": {
+            "id": id,
+            "parent": parent,
+            "origin": origin,
+            "reason": proposal.reason,
+            "edits": [edit.model_dump(mode="json") for edit in proposal.edits],
+            "changes": before.constitution.diff(after.constitution),
+            "evidence": list(proposal.evidence),
+            "screened": None,
+            "score": None,
+            "rows": 0,
+            "principles": len(after.enabled()),
+            "left": "",
+        },
+        "rulebook": _json(after),
+        "predictions": [],
+        "confidences": [],
+        "errors": [],
+    }
+
+
+def _proposal(candidate: CandidateState) -> Proposal:
+    record = candidate["record"]
+    edits = _EDITS.validate_python(record["edits"])
+    return Proposal(edits, record["reason"], tuple(record["evidence"]))
+
+
+def _out(candidate: CandidateState, why: str) -> CandidateState:
+    return {**candidate, "record": {**candidate["record"], "left": why}}
+
+
+def _step(step: int, parent: str | None) -> StepRecord:
+    return {
+        "step": step,
+        "parent": parent,
+        "sampled": 0,
+        "wrong": 0,
+        "abstained": 0,
+        "failures": {},
+        "refused": [],
+        "candidates": [],
+        "best": "",
+        "score": 0.0,
+        "interval": [0.0, 1.0],
+        "gained": False,
+        "calls": 0,
+        "tokens": 0,
+        "seconds": 0.0,
+    }
+
+
+def _json(rulebook: Rulebook) -> dict[str, Any]:
+    return rulebook.model_dump(mode="json")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -1,0 +1,134 @@
+"""Every sentence that the labeling floor says to a model.
+
+A request for a label begins with what stays the same for all rows (the question, the labels, the principles) and ends
+with the row, so that a prompt cache serves all but the row. Requests of the trainer begin with their instructions and
+examples, likewise. Rows, labels and principles are put in as values; none is ever read as a template.
+"""
+
+from collections.abc import Sequence
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+WHICH = "Which principle decided? Answer with its number only, or 0 if none did."
+
+
+def rulebook_text(question: str, labels: Sequence[str], codes: Sequence[str] | None, principles: Sequence[str]) -> str:
+    """Put the question, the labels and the principles before a model."""
+    if codes:
+        listed = "\n".join(f"{code}: {label}" for code, label in zip(codes, labels, strict=True))
+        text = f"{question}\nAnswer with one letter and nothing else.\n{listed}"
+    else:
+        text = f"{question}\nAnswer with one label and nothing else. Labels: {', '.join(labels)}."
+    if principles:
+        text += "\n\nPrinciples:\n" + "\n".join(f"{n}. {sentence}" for n, sentence in enumerate(principles, 1))
+    return text
+
+
+def principle_line(label: str, sentence: str) -> str:
+    """Say what a principle argues for."""
+    return f"{label}: {sentence}"
+
+
+def asked_again(row: str, question: str) -> str:
+    """Repeat the question below the row."""
+    return f"{row}\n\n{question}"
+
+
+# -- the describing proposer: one row, one general sentence; measured on the local 1.5B model -------------------
+
+_DESCRIBE = (
+    "You write labeling principles. You see one example and its correct label. Describe in one general sentence what "
+    "such examples have in common, without quoting the example."
+)
+_DESCRIBED = (
+    (
+        "question: Is the food a vegetable?\nexample: carrot\nlabel: yes",
+        "The food is an edible root, leaf or stem of a plant.",
+    ),
+    (
+        "question: Does the reply give advice?\nexample: If you go to New York, do not miss Times Square.\nlabel: yes",
+        "The reply recommends a place or tells the reader what to do.",
+    ),
+    (
+        "question: How urgent is the ticket?\nexample: The lift makes a funny noise but still works.\nlabel: low",
+        "The ticket reports a nuisance while the thing itself can still be used.",
+    ),
+)
+
+
+def describe_row(question: str, row: str, label: str) -> list[BaseMessage]:
+    """Ask for one general sentence about a row and its right label."""
+    messages: list[BaseMessage] = [SystemMessage(_DESCRIBE)]
+    for asked, answered in _DESCRIBED:
+        messages += [HumanMessage(asked), AIMessage(answered)]
+    return [*messages, HumanMessage(f"question: {question}\nexample: {row}\nlabel: {label}")]
+
+
+# -- the reflective proposer: a group of mistakes, one structured call ------------------------------------------
+
+_REFLECT = """\
+You improve the rulebook of a labeler. The labeler reads only the question, the labels, the numbered principles and the \
+row. You see rows that it labels wrongly, similar rows that it labels rightly, and how each principle has done so far. \
+Propose edits of the rulebook, the most useful first, that would set the wrong rows right and keep the right rows right.
+
+Kinds of edits:
+- add: a new principle for a label.
+- edit: better words for one principle.
+- delete: take out a principle that does harm.
+- merge: one principle in place of two that say the same.
+- split: two principles in place of one that mixes two things.
+- exception: one principle with an "unless" that it lacks.
+- reorder: move a principle to another place; the first ones are obeyed most.
+
+A good principle is one general, checkable sentence about the row that is true of many rows. Never quote a row."""
+
+
+def reflect(
+    question: str, labels: Sequence[str], principles: Sequence[str], wrong: Sequence[str], right: Sequence[str], n: int
+) -> list[BaseMessage]:
+    """Ask for edits that would set a group of mistakes right."""
+    listed = "\n".join(principles) or "(none yet)"
+    parts = [
+        f"Question: {question}",
+        f"Labels: {', '.join(labels)}",
+        f"Principles:\n{listed}",
+        "Rows labeled wrongly:\n" + "\n\n".join(wrong),
+        "Rows labeled rightly:\n" + ("\n\n".join(right) or "(none)"),
+        f"Propose up to {n} different edits.",
+    ]
+    return [SystemMessage(_REFLECT), HumanMessage("\n\n".join(parts))]
+
+
+def principle_record(number: int, line: str, decided: int, right: int) -> str:
+    """Show a principle with its evidence."""
+    record = f" (decided {decided} rows, {right} of them rightly)" if decided else ""
+    return f"{number}. {line}{record}"
+
+
+def wrong_row(row: str, true: str, given: str) -> str:
+    """Show a mistake."""
+    return f"{row}\nright label: {true}; the labeler said: {given or 'nothing readable'}"
+
+
+def right_row(row: str, label: str) -> str:
+    """Show a row that was labeled rightly."""
+    return f"{row}\nright label: {label}"
+
+
+# -- the first rulebook ------------------------------------------------------------------------------------------
+
+_BEGIN = (
+    "You write labeling principles. You see a question and a few examples that all have one label. Say in one general "
+    "sentence when this label applies, without quoting the examples."
+)
+
+
+def begin_label(question: str, label: str, others: Sequence[str], rows: Sequence[str]) -> list[BaseMessage]:
+    """Ask for a label's first principle, from examples of it."""
+    shown = "\n".join(f"- {' '.join(row.split())}" for row in rows)
+    return [
+        SystemMessage(_BEGIN),
+        HumanMessage(
+            f"Question: {question}\nOther labels: {', '.join(others)}\nLabel: {label}\nExamples labeled {label}:\n{shown}"
+        ),
+    ]

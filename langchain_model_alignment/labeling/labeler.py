@@ -1,0 +1,457 @@
+"""The object a notebook uses: a task, two models, and the loop that trains a rulebook on a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
+from langgraph.types import Checkpointer
+from pydantic import ValidationError
+
+from langchain_model_alignment.artifacts import one_line
+from langchain_model_alignment.cache import AnswerCache, MemoryCache
+from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
+from langchain_model_alignment.errors import ConfigurationError, DataError
+from langchain_model_alignment.gate import Gate
+from langchain_model_alignment.labeling.classifier import Classifier, Prediction, label_rows
+from langchain_model_alignment.labeling.graph import CandidateState, LabelerState, create_training_graph
+from langchain_model_alignment.labeling.proposers import DescribingProposer, Proposer, ReflectiveProposer
+from langchain_model_alignment.labeling.records import Mistake, TrainingHyperparameters, TrainingResult
+from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.labeling.scorecard import Scorecard, make_metric, make_scorecard
+from langchain_model_alignment.labeling.scoring import MOST_LABELS
+from langchain_model_alignment.labeling.splits import check_labels, set_apart, stratified, without_shared
+from langchain_model_alignment.labeling.task import LabelingTask, LabelValue, Row, Table
+from langchain_model_alignment.labeling.training import Training
+from langchain_model_alignment.loop import run_sync
+from langchain_model_alignment.usage import Budget, Usage
+
+__all__ = ["Labeler", "TrainingHyperparameters", "create_labeler_graph", "print_checkpoint"]
+
+_MOST_MISTAKES = 50
+
+
+class Labeler:
+    """Trains classification prompts made of principles, and labels with them.
+
+    Args:
+        input_names: The columns that the label is told from.
+        label_name: The column that holds the label.
+        label_values: The values it may have.
+        task_description: The question, in a sentence.
+        train_model: The model that writes principles; a larger one than `eval_model` is worth its price.
+        eval_model: The model that labels; `train_model` by default.
+        hparams: Settings that differ from the defaults, as an object or a dict.
+        max_concurrency: How many calls run at once.
+        budget: What the whole object may spend.
+        cache: Where answers are kept; in memory by default.
+        proposer: What turns mistakes into edits; by default what fits the model that writes.
+
+    Raises:
+        DataError: The task or a hyperparameter makes no sense.
+        ConfigurationError: A model is none.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> maker = Labeler(
+        ...     input_names=["comment"], label_name="toxic", label_values=[True, False],
+        ...     train_model=FakeListChatModel(responses=["True"]),
+        ... )
+        >>> rulebook = maker.rulebook({True: ["It insults a person."]})
+        >>> [p["prediction"] for p in maker.infer_checkpoint(rulebook, [{"comment": "You fool"}])]
+        [True]
+    """
+
+    def __init__(
+        self,
+        input_names: Sequence[str],
+        label_name: str,
+        label_values: Sequence[LabelValue],
+        task_description: str = "",
+        train_model: ChatModelLike = "local",
+        eval_model: ChatModelLike | None = None,
+        *,
+        hparams: TrainingHyperparameters | Mapping[str, Any] | None = None,
+        max_concurrency: int = 32,
+        budget: Budget | None = None,
+        cache: AnswerCache | None = None,
+        proposer: Proposer | None = None,
+    ) -> None:
+        self.hparams = _hyperparameters(hparams)
+        self.task = LabelingTask(
+            input_names=tuple(input_names) if not isinstance(input_names, str) else (input_names,),
+            label_name=label_name,
+            label_values=tuple(label_values),
+            task_description=task_description,
+            truncation_length=self.hparams.truncation_length,
+        )
+        self.usage = Usage()
+        shared: dict[str, Any] = {
+            "cache": MemoryCache() if cache is None else cache,
+            "usage": self.usage,
+            "budget": budget,
+        }
+        self._writer = as_caller(train_model, gate=Gate(max_concurrency), **shared)
+        same = eval_model is None or eval_model is train_model
+        self._caller = self._writer if same else as_caller(eval_model or "", gate=Gate(max_concurrency), **shared)
+        small = self._writer.traits.small
+        self._proposer = proposer or (DescribingProposer(self._writer) if small else ReflectiveProposer(self._writer))
+        self._metric = make_metric(self.hparams.score_fn, self.task, self.hparams.pos_label)
+
+    # -- training ----------------------------------------------------------------------------------------------
+
+    def initialize_checkpoint(self, train_data: Table, config: RunnableConfig | None = None) -> Rulebook:
+        """Write a first rulebook: one principle for each label, bias and layout fitted, scored on rows set apart.
+
+        Args:
+            train_data: Labeled rows.
+            config: Callbacks, tags and metadata for the calls.
+
+        Raises:
+            DataError: A column, a label or examples of a label are missing.
+            AlignmentError: The model failed.
+        """
+        return run_sync(self.ainitialize_checkpoint(train_data, config))
+
+    async def ainitialize_checkpoint(self, train_data: Table, config: RunnableConfig | None = None) -> Rulebook:
+        """Async twin of `initialize_checkpoint`."""
+        training = self.prepare(train_data)
+        return (await self._run(training, None, 0, 1, config, zero_shot=False)).rulebook
+
+    def train_step(
+        self,
+        checkpoint: Rulebook | None,
+        train_data: Table,
+        validation_data: Table | None = None,
+        config: RunnableConfig | None = None,
+    ) -> Rulebook:
+        """Take one step: mistakes, edits, a race. What comes out is never worse on validation than what went in.
+
+        Args:
+            checkpoint: The rulebook to improve; written from examples where there is none.
+            train_data: Labeled rows to learn from.
+            validation_data: Labeled rows to compare on; else some of `train_data` are set apart, always the same.
+            config: Callbacks, tags and metadata for the calls.
+
+        Raises:
+            DataError: A column, a label or examples of a label are missing.
+            ArtifactError: The checkpoint is of another task.
+            AlignmentError: The model failed.
+        """
+        return run_sync(self.atrain_step(checkpoint, train_data, validation_data, config))
+
+    async def atrain_step(
+        self,
+        checkpoint: Rulebook | None,
+        train_data: Table,
+        validation_data: Table | None = None,
+        config: RunnableConfig | None = None,
+    ) -> Rulebook:
+        """Async twin of `train_step`."""
+        training = self.prepare(train_data, validation_data)
+        return (await self._run(training, checkpoint, 1, 1, config, zero_shot=False)).rulebook
+
+    def train(
+        self,
+        train_data: Table,
+        validation_data: Table | None = None,
+        *,
+        steps: int = 5,
+        checkpoint: Rulebook | None = None,
+        config: RunnableConfig | None = None,
+        checkpointer: Checkpointer = None,
+    ) -> TrainingResult:
+        """Train for some steps, or until nothing is gained, nothing is wrong, or a budget is spent.
+
+        Args:
+            train_data: Labeled rows to learn from.
+            validation_data: Labeled rows to compare on; else some of `train_data` are set apart.
+            steps: How many steps at most.
+            checkpoint: The rulebook to begin with; written from examples where there is none.
+            config: Callbacks, tags and metadata; the thread's id, where a checkpointer is given.
+            checkpointer: Where LangGraph keeps the state, so that a run that was killed goes on.
+
+        Raises:
+            DataError: A column, a label or examples of a label are missing.
+            ArtifactError: The checkpoint is of another task, or the run in the checkpointer of other data.
+            AlignmentError: The model failed.
+        """
+        return run_sync(
+            self.atrain(
+                train_data,
+                validation_data,
+                steps=steps,
+                checkpoint=checkpoint,
+                config=config,
+                checkpointer=checkpointer,
+            )
+        )
+
+    async def atrain(
+        self,
+        train_data: Table,
+        validation_data: Table | None = None,
+        *,
+        steps: int = 5,
+        checkpoint: Rulebook | None = None,
+        config: RunnableConfig | None = None,
+        checkpointer: Checkpointer = None,
+    ) -> TrainingResult:
+        """Async twin of `train`."""
+        training = self.prepare(train_data, validation_data)
+        return await self._run(training, checkpoint, steps, None, config, checkpointer=checkpointer)
+
+    def prepare(self, train_data: Table, validation_data: Table | None = None) -> Training:
+        """Read and split the tables.
+
+        Raises:
+            DataError: A column, a label or examples of a label are missing, or too few rows are left to compare on.
+        """
+        rows = self.task.read(train_data)
+        check_labels(self.task, rows)
+        seed = self.hparams.seed
+        if validation_data is None:
+            learning, validation = set_apart(rows, self.hparams.n_validation_examples, seed)
+        else:
+            learning, validation = rows, without_shared(rows, self.task.read(validation_data))
+        if not validation:
+            raise DataError(
+                f"{len(rows)} training rows are too few to set some apart; give more, or a table to validate on."
+            )
+        calibration: list[Row] = []
+        if self._caller.traits.logprobs and len(self.task.labels) <= MOST_LABELS:
+            # At most half, or no row would be left to make a mistake on.
+            most = min(self.hparams.n_calibration_examples, len(learning) // 2)
+            calibration = stratified(learning, seed, "calibration")[:most]
+        apart = {row.id for row in calibration}
+        return Training(
+            task=self.task,
+            caller=self._caller,
+            writer=self._writer,
+            proposer=self._proposer,
+            hparams=self.hparams,
+            metric=self._metric,
+            training=[row for row in learning if row.id not in apart],
+            calibration=calibration,
+            validation=stratified(validation, seed, "blocks"),
+        )
+
+    async def _run(
+        self,
+        training: Training,
+        checkpoint: Rulebook | None,
+        steps: int,
+        keep: int | None,
+        config: RunnableConfig | None,
+        *,
+        zero_shot: bool = True,
+        checkpointer: Checkpointer = None,
+    ) -> TrainingResult:
+        graph = create_training_graph(training, keep=keep, zero_shot=zero_shot).compile(checkpointer=checkpointer)
+        named = {"configurable": {"thread_id": "training"}} if checkpointer else {}
+        settings = merge_configs(RunnableConfig(**named), config)  # type: ignore[typeddict-item]
+        begun = (await graph.aget_state(settings)).next if checkpointer else ()
+        start: Any = None
+        if not begun:
+            given = None if checkpoint is None else checkpoint.model_dump(mode="json")
+            start = {"steps": steps, "rulebook": given}
+        state: Any = await graph.ainvoke(start, settings)
+        return result_of(training, state)
+
+    # -- labeling ----------------------------------------------------------------------------------------------
+
+    def infer_checkpoint(
+        self,
+        checkpoint: Rulebook,
+        examples: Table,
+        *,
+        explain: bool = False,
+        threshold: float | None = None,
+        config: RunnableConfig | None = None,
+    ) -> list[Prediction]:
+        """Label rows by a rulebook.
+
+        Args:
+            checkpoint: The rulebook.
+            examples: Rows, with or without labels.
+            explain: Also ask which principles decided.
+            threshold: Abstain where the confidence is below it; only with log probabilities.
+            config: Callbacks, tags and metadata for the calls.
+
+        Returns:
+            A prediction for each row, in their order.
+
+        Raises:
+            DataError: An input column is missing.
+            ArtifactError: The rulebook is of another task.
+            AlignmentError: The key is wrong or the budget spent; what fails for one row alone is its `error`.
+        """
+        return run_sync(
+            self.ainfer_checkpoint(checkpoint, examples, explain=explain, threshold=threshold, config=config)
+        )
+
+    async def ainfer_checkpoint(
+        self,
+        checkpoint: Rulebook,
+        examples: Table,
+        *,
+        explain: bool = False,
+        threshold: float | None = None,
+        config: RunnableConfig | None = None,
+    ) -> list[Prediction]:
+        """Async twin of `infer_checkpoint`."""
+        checkpoint.check_task(self.task)
+        rows = self.task.read(examples, labeled=False)
+        classifier = Classifier(self._caller, checkpoint, explain=explain, threshold=threshold)
+        found = await label_rows(classifier, rows, config)
+        return [classifier.prediction(row.text, labeled) for row, labeled in zip(rows, found, strict=True)]
+
+    def get_scorecard(self, examples: Table, predictions: Sequence[Prediction]) -> Scorecard:
+        """Score predictions.
+
+        Args:
+            examples: The rows with their labels.
+            predictions: As many, in the same order.
+
+        Raises:
+            DataError: Their numbers differ, or a label is missing.
+        """
+        rows = self.task.read(examples)
+        if len(rows) != len(predictions):
+            raise DataError(f"There are {len(rows)} rows and {len(predictions)} predictions; give one for each row.")
+        given = [_index(self.task, p["prediction"]) for p in predictions]
+        errors = sum(p["error"] is not None for p in predictions)
+        return make_scorecard(self.task, [row.label for row in rows if row.label is not None], given, errors)
+
+    def get_score(self, examples: Table, predictions: Sequence[Prediction]) -> float:
+        """Return the number that training compares rulebooks by (`score_fn`).
+
+        Raises:
+            DataError: A label is missing.
+        """
+        true = [row.label for row in self.task.read(examples)]
+        return self._metric(
+            [label for label in true if label is not None], [_index(self.task, p["prediction"]) for p in predictions]
+        )
+
+    # -- rulebooks ---------------------------------------------------------------------------------------------
+
+    def rulebook(self, principles: Mapping[Any, Sequence[str]], **fields: Any) -> Rulebook:
+        """Write a rulebook by hand: sentences for each label.
+
+        Raises:
+            DataError: A label is not one of the task's.
+        """
+        from langchain_model_alignment.labeling.classifier import scoring_for
+
+        return Rulebook.of(self.task, principles, **{"scoring": scoring_for(self._caller, self.task), **fields})
+
+    def print_checkpoint(self, checkpoint: Rulebook) -> None:
+        """Print a rulebook label by label."""
+        print_checkpoint(checkpoint)
+
+
+def create_labeler_graph(labeler: Labeler, train_data: Table, validation_data: Table | None = None) -> Any:
+    """Create the loop that trains a rulebook, for a checkpointer, a stream or a graph of your own.
+
+    Args:
+        labeler: The task, the models and the settings.
+        train_data: Labeled rows to learn from.
+        validation_data: Labeled rows to compare on; else some of `train_data` are set apart.
+
+    Returns:
+        The `StateGraph`, not compiled. It takes `{"steps": 5}` and tells what it does as `custom` events
+        (`LabelerEvent`); what it ends with becomes a `TrainingResult` by `result_of`.
+
+    Raises:
+        DataError: A column, a label or examples of a label are missing.
+    """
+    return create_training_graph(labeler.prepare(train_data, validation_data))
+
+
+def print_checkpoint(checkpoint: Rulebook) -> None:
+    """Print a rulebook label by label.
+
+    Example:
+        >>> task = LabelingTask(input_names=["comment"], label_name="toxic", label_values=[True, False])
+        >>> print_checkpoint(Rulebook.of(task, {True: ["It insults a person."]}))
+        ==================== Attributes for: True ====================
+        <BLANKLINE>
+        p1: It insults a person.
+        <BLANKLINE>
+        ==================== Attributes for: False ====================
+        <BLANKLINE>
+        (no principles)
+    """
+    print(checkpoint.as_text())  # noqa: T201 (it is what it says)
+
+
+def result_of(training: Training, state: LabelerState) -> TrainingResult:
+    """Return what a run left behind, from the state that its graph ended with."""
+    candidates = state["candidates"]
+    best = candidates[state["best"][0]]
+    by_origin = {c["record"]["origin"]: c for c in candidates.values()}
+    zero = by_origin.get("zero-shot")
+    hparams = training.hparams.model_dump(exclude={"score_fn"})
+    return TrainingResult(
+        rulebook=Rulebook.model_validate(best["rulebook"]),
+        initial=Rulebook.model_validate(by_origin["initial"]["rulebook"]),
+        history=tuple(state["history"]),
+        usage=Usage.model_validate(state["usage"]),
+        stopped_because=state["stopped"],
+        scorecard=_scorecard(training, best),
+        zero_shot=_scorecard(training, zero) if zero else None,
+        mistakes=_mistakes(training, best),
+        about={
+            "train_model": training.writer.name,
+            "eval_model": training.caller.name,
+            "data": training.fingerprint,
+            "task": training.task.fingerprint(),
+            "training_rows": len(training.training),
+            "calibration_rows": len(training.calibration),
+            "validation_rows": len(training.validation),
+            "metric": training.metric_name,
+            "hyperparameters": hparams,
+        },
+    )
+
+
+def _scorecard(training: Training, candidate: CandidateState) -> Scorecard:
+    true = [row.label for row in training.validation if row.label is not None]
+    return make_scorecard(training.task, true, candidate["predictions"], len(candidate["errors"]))
+
+
+def _mistakes(training: Training, candidate: CandidateState) -> tuple[Mistake, ...]:
+    labels = training.task.labels
+    wrong: list[Mistake] = [
+        {
+            "row": row.text,
+            "label": labels[row.label or 0],
+            "prediction": labels[given] if given >= 0 else "",
+            "confidence": sure,
+        }
+        for row, given, sure in zip(
+            training.validation, candidate["predictions"], candidate["confidences"], strict=True
+        )
+        if row.label != given
+    ]
+    return tuple(sorted(wrong, key=lambda m: -(m["confidence"] or 0.0))[:_MOST_MISTAKES])
+
+
+def _index(task: LabelingTask, prediction: Any) -> int:
+    """The index of a predicted label; -1 for an abstention, and for what is no label."""
+    if prediction is None or (isinstance(prediction, str) and not prediction):
+        return -1
+    index = task.index_of(prediction)
+    return -1 if index is None else index
+
+
+def _hyperparameters(given: TrainingHyperparameters | Mapping[str, Any] | None) -> TrainingHyperparameters:
+    if isinstance(given, TrainingHyperparameters):
+        return given
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigurationError("hparams takes TrainingHyperparameters, or a dict of some of them.")
+    try:
+        return TrainingHyperparameters(**dict(given or {}))
+    except ValidationError as error:
+        raise DataError(f"The hyperparameters do not fit ({one_line(error)}); see TrainingHyperparameters.") from error

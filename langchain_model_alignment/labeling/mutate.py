@@ -1,0 +1,193 @@
+"""The first half of a step: find mistakes, ask for edits, and drop what need not be tried."""
+
+from collections.abc import Iterable, Sequence
+
+from langchain_core.runnables import RunnableConfig
+
+from langchain_model_alignment.constitution import Add, Delete, Edit
+from langchain_model_alignment.errors import AuthenticationError, EditError, ModelError
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled, gather_rows
+from langchain_model_alignment.labeling.proposers import Mined, Proposal
+from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook
+from langchain_model_alignment.labeling.task import Row
+from langchain_model_alignment.labeling.training import Training
+from langchain_model_alignment.wording import near_duplicate, quotes
+
+__all__ = ["combine", "crossover", "deletion", "mine", "refine", "with_evidence"]
+
+_QUOTE = 8  # words in a row that make a quotation
+_DOUBTFUL = 2  # rows that a principle must have decided before it is doubted
+
+
+async def mine(
+    training: Training, rulebook: Rulebook, step: int, config: RunnableConfig | None
+) -> tuple[Mined, Classifier]:
+    """Label training rows until there are mistakes enough to learn from, or no rows any more.
+
+    Returns:
+        The rows with what was said of them, and the classifier that said it. Failed calls are neither right nor wrong.
+    """
+    want = training.proposer.wants(training.hparams.n_incorrect_predictions_to_sample)
+    rows, size = training.sample(step), training.hparams.n_mining_examples
+    wrong: list[tuple[Row, Labeled]] = []
+    right: list[tuple[Row, Labeled]] = []
+    classifier = Classifier(training.caller, rulebook)
+    for start in range(0, len(rows), size):
+        found, classifier = await training.label(rulebook, rows[start : start + size], config)
+        for row, labeled in zip(rows[start : start + size], found, strict=True):
+            if labeled.error is None:
+                (right if labeled.label == row.label else wrong).append((row, labeled))
+        if len(wrong) >= want:
+            break
+    return Mined(tuple(wrong), tuple(right)), classifier
+
+
+async def with_evidence(
+    training: Training, rulebook: Rulebook, mined: Mined, classifier: Classifier, config: RunnableConfig | None
+) -> Rulebook:
+    """Return the rulebook with the record of its principles, asked for a sample of the mined rows.
+
+    Wrong and right rows take turns, since a principle is known by both.
+    """
+    n = training.hparams.n_evidence_examples
+    if not rulebook.enabled() or not n:
+        return rulebook
+    wrong = [pair for pair in mined.wrong if pair[1].label is not None]
+    half = max(n - len(wrong), n // 2)
+    chosen = [*wrong[: n - min(half, len(mined.right))], *mined.right[:half]]
+    said = {row.id: found for row, found in chosen}
+
+    async def ask(row: Row) -> tuple[str, ...]:
+        label = said[row.id].label
+        try:
+            return () if label is None else await classifier.deciding(row.text, label, config)
+        except AuthenticationError:
+            raise
+        except ModelError:
+            return ()
+
+    rows = [row for row, _ in chosen]
+    deciding = await gather_rows(rows, ask, training.caller.gate.max_concurrency)
+    evidence = dict(rulebook.evidence)
+    for row, ids in zip(rows, deciding, strict=True):
+        for id in ids:
+            old = evidence.get(id, Evidence())
+            was_right = said[row.id].label == row.label
+            evidence[id] = Evidence(decided=old.decided + 1, right=old.right + was_right)
+    return rulebook.model_copy(update={"evidence": evidence})
+
+
+def refine(
+    training: Training, rulebook: Rulebook, proposals: Iterable[Proposal], known: set[str]
+) -> tuple[list[tuple[Proposal, Rulebook]], list[str]]:
+    """Apply proposals, leaving out what need not be tried.
+
+    Args:
+        training: The run.
+        rulebook: What the proposals change.
+        proposals: The proposals.
+        known: Fingerprints of rulebooks that were tried already; what is kept is added.
+
+    Returns:
+        Each proposal kept with the rulebook that it makes, and why the others were refused, a line each.
+    """
+    kept: list[tuple[Proposal, Rulebook]] = []
+    refused: list[str] = []
+    known.add(rulebook.fingerprint())
+    said: list[tuple[str | None, str]] = []
+    for proposal in proposals:
+        edits = []
+        for edit in proposal.edits:
+            others = [(p.label, p.text) for p in rulebook.constitution if not isinstance(edit, Edit) or p.id != edit.id]
+            trouble = _trouble(training, rulebook, edit, [*others, *said]) if isinstance(edit, Add | Edit) else ""
+            if trouble:
+                refused.append(f"{trouble}: {edit.text}" if isinstance(edit, Add | Edit) else trouble)
+            else:
+                edits.append(edit)
+        # Of a bundle the rest is still worth a try; a merge or a split is all or nothing.
+        whole = len(edits) == len(proposal.edits) or all(isinstance(edit, Add) for edit in proposal.edits)
+        if not edits or not whole:
+            continue
+        try:
+            after = rulebook.apply(edits)
+        except EditError as error:
+            refused.append(str(error))
+            continue
+        if crowded := _crowded(training, rulebook, after):
+            refused.append(crowded)
+        elif after.fingerprint() not in known:
+            known.add(after.fingerprint())
+            said += [(edit.label, edit.text) for edit in edits if isinstance(edit, Add)]
+            kept.append((Proposal(tuple(edits), proposal.reason, proposal.evidence), after))
+    return kept, refused
+
+
+def _trouble(training: Training, rulebook: Rulebook, edit: Add | Edit, others: Sequence[tuple[str | None, str]]) -> str:
+    """Why new words are not worth a try; empty when they are."""
+    label = edit.label if isinstance(edit, Add) else rulebook.constitution.get(edit.id).label
+    for other, text in others:
+        if near_duplicate(text, edit.text):
+            return "says what is there" if other == label else f"says of {label} what is said of {other}"
+    if any(label and edit.text.strip(" .").casefold() == name.casefold() for name in training.task.labels):
+        return "restates the label"
+    run = min(_QUOTE, max(3, len(edit.text.split())))
+    if any(quotes(edit.text, row.text, run) for row in training.training if row.id in edit.evidence):
+        return "quotes a row"
+    if len(edit.text.split()) >= _QUOTE and any(quotes(edit.text, row.text, _QUOTE) for row in training.training):
+        return "quotes a row"
+    return ""
+
+
+def _crowded(training: Training, before: Rulebook, after: Rulebook) -> str:
+    """Say which label has more principles than it may, and has not had them before."""
+    most = training.hparams.max_principles_per_label
+    old = before.by_label()
+    for label, principles in after.by_label().items():
+        if len(principles) > max(most, len(old[label])):
+            return f"{label} would have {len(principles)} principles, and {most} is the most"
+    return ""
+
+
+def deletion(rulebook: Rulebook) -> Proposal | None:
+    """Return the deletion of the principle with the worst record, where one does more harm than good."""
+    doubtful = [
+        (found.right / found.decided, -found.decided, p)
+        for p in rulebook.enabled()
+        if (found := rulebook.evidence.get(p.id)) and found.decided >= _DOUBTFUL and 2 * found.right < found.decided
+    ]
+    if not doubtful:
+        return None
+    _, _, worst = min(doubtful, key=lambda item: (*item[:2], item[2].id))
+    found = rulebook.evidence[worst.id]
+    reason = f"{worst.id} decided {found.decided} rows, {found.right} of them rightly"
+    return Proposal((Delete(id=worst.id),), reason)
+
+
+def crossover(best: Rulebook, other: Rulebook) -> Proposal | None:
+    """Return what another good rulebook says and the best one does not, as additions to the best one."""
+    own = [p.text for p in best.constitution]
+    adds = [
+        Add(text=p.text, label=p.label, condition=p.condition, evidence=p.evidence, reason=p.reason)
+        for p in other.enabled()
+        if not any(near_duplicate(text, p.text) for text in own)
+    ]
+    return Proposal(tuple(adds), "what the runner-up says besides") if adds else None
+
+
+def combine(gains: Sequence[tuple[Proposal, float]], most: int) -> Proposal | None:
+    """Return the proposals that gained on training rows as one, the best first; None where fewer than two did.
+
+    Two that change the same principle exclude each other.
+    """
+    chosen: list[Proposal] = []
+    touched: set[str] = set()
+    for proposal, _ in sorted((pair for pair in gains if pair[1] > 0), key=lambda pair: -pair[1]):
+        named = {edit.id for edit in proposal.edits if not isinstance(edit, Add)}
+        if len(chosen) < most and not named & touched:
+            chosen.append(proposal)
+            touched |= named
+    if len(chosen) < 2:
+        return None
+    evidence = tuple(dict.fromkeys(id for proposal in chosen for id in proposal.evidence))
+    edits = tuple(edit for proposal in chosen for edit in proposal.edits)
+    return Proposal(edits, f"{len(chosen)} edits that each gained on training rows", evidence)

@@ -1,0 +1,204 @@
+"""The rulebook: a task, the principles for its labels, and how a model's answers are read with them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import ValidationError
+
+from langchain_model_alignment.artifacts import one_line, read_json, write_text
+from langchain_model_alignment.constitution import Add, Constitution, Principle, PrincipleEdit, Value, digest
+from langchain_model_alignment.errors import ArtifactError, DataError
+from langchain_model_alignment.labeling import instructions
+from langchain_model_alignment.labeling.scoring import Calibration, codes_for
+from langchain_model_alignment.labeling.task import LabelingTask
+
+if TYPE_CHECKING:
+    from langchain_core.prompts import ChatPromptTemplate
+
+__all__ = ["Evidence", "Layout", "Rulebook", "Score", "Scoring"]
+
+Layout = Literal["row", "question"]
+"""What the human message holds: the row alone, or the row and the question again."""
+Scoring = Literal["text", "logprob"]
+
+
+class Evidence(Value):
+    """How often a principle decided a row in training, and how often rightly."""
+
+    decided: int = 0
+    right: int = 0
+
+
+class Score(Value):
+    """What a rulebook reached on validation rows."""
+
+    metric: str
+    value: float
+    rows: int
+    data: str = ""
+    """Fingerprint of those rows."""
+
+
+class Rulebook(Value):
+    """A classification prompt made of principles; plain JSON that goes to a file and back.
+
+    Example:
+        >>> task = LabelingTask(input_names=["comment"], label_name="toxic", label_values=["yes", "no"])
+        >>> rulebook = Rulebook.of(task, {"yes": ["It insults a person."]})
+        >>> print(rulebook.system_text())
+        What is the toxic?
+        Answer with one label and nothing else. Labels: yes, no.
+        <BLANKLINE>
+        Principles:
+        1. yes: It insults a person.
+    """
+
+    version: Literal[1] = 1
+    task: LabelingTask
+    constitution: Constitution = Constitution()
+    scoring: Scoring = "text"
+    layout: Layout = "row"
+    calibration: Calibration | None = None
+    """The bias per label, learned on training rows; only for scoring by log probabilities."""
+    threshold: float | None = None
+    """Abstain where the confidence is below it."""
+    evidence: dict[str, Evidence] = {}
+    """By principle id."""
+    score: Score | None = None
+
+    @classmethod
+    def of(cls, task: LabelingTask, principles: Mapping[Any, Sequence[str]], **fields: Any) -> Self:
+        """Write a rulebook by hand: sentences for each label.
+
+        Raises:
+            DataError: A label is not one of the task's.
+        """
+        constitution = Constitution()
+        for value, sentences in principles.items():
+            index = task.index_of(value)
+            if index is None:
+                raise DataError(f"{value!r} is no label of this task; its labels are: {', '.join(task.labels)}.")
+            for text in [sentences] if isinstance(sentences, str) else sentences:
+                constitution = constitution.apply(Add(text=text, label=task.labels[index]))
+        return cls(task=task, constitution=constitution, **fields)
+
+    @property
+    def codes(self) -> tuple[str, ...] | None:
+        """One-token answers in place of the labels, where log probabilities could not tell the labels apart."""
+        return codes_for(self.task.labels) if self.scoring == "logprob" else None
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the model is asked to answer with, a name for each label."""
+        return self.codes or self.task.labels
+
+    def enabled(self) -> tuple[Principle, ...]:
+        """Return the principles that a model is shown, in the order of their numbers."""
+        return self.constitution.enabled()
+
+    def system_text(self) -> str:
+        """Return the part of a request that is the same for all rows."""
+        names = dict(zip(self.task.labels, self.answers, strict=True))
+        lines = [instructions.principle_line(names.get(p.label or "", p.label or ""), p.sentence()) for p in self.enabled()]
+        return instructions.rulebook_text(self.task.question, self.task.labels, self.codes, lines)
+
+    def human_text(self, row: str) -> str:
+        """Return the part of a request that holds a row."""
+        return row if self.layout == "row" else instructions.asked_again(row, self.task.question)
+
+    def apply(self, edits: Iterable[PrincipleEdit]) -> Self:
+        """Return the rulebook after edits of its principles; what was learned with the old ones is left behind."""
+        constitution = self.constitution.apply_all(edits)
+        before = {(p.id, p.sentence()) for p in self.constitution}
+        unchanged = {p.id for p in constitution if (p.id, p.sentence()) in before}
+        evidence = {id: found for id, found in self.evidence.items() if id in unchanged}
+        return self.model_copy(
+            update={"constitution": constitution, "calibration": None, "score": None, "evidence": evidence}
+        )
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything a model is shown, and of nothing else."""
+        return digest([self.task.fingerprint(), self.constitution.fingerprint(), self.scoring, self.layout])
+
+    def by_label(self) -> dict[str, list[Principle]]:
+        """Return the principles of each label, labels without any among them."""
+        return {label: [p for p in self.constitution if p.label == label] for label in self.task.labels}
+
+    def as_text(self) -> str:
+        """Return the rulebook as a person reads it, label by label."""
+        blocks = []
+        for label, principles in self.by_label().items():
+            lines = [f"{p.id}: {p.sentence()}" + ("" if p.enabled else " (switched off)") for p in principles]
+            line = f"==================== Attributes for: {label} ===================="
+            blocks.append("\n".join([line, "", *(lines or ["(no principles)"])]))
+        return "\n\n".join(blocks)
+
+    def to_prompt(self) -> "ChatPromptTemplate":
+        """Return the rulebook as a prompt to use anywhere; its variables are the task's inputs.
+
+        The principles are the value of a partial variable, so braces in them are text. The bias and the truncation
+        are not part of a prompt; `create_classifier_chain` has them.
+        """
+        from langchain_model_alignment.templates import PromptMessage, Template
+
+        names = {name: "".join(c if c.isalnum() else "_" for c in name) for name in self.task.input_names}
+        names = {name: safe if safe.isidentifier() else f"input_{safe}" for name, safe in names.items()}
+        partial = "rulebook"
+        while partial in names.values():
+            partial += "_"
+        row = "\n".join(f"{name}: {{{safe}}}" for name, safe in names.items())
+        # In plain words: where codes stood for labels, their letters would mean nothing to whoever reads the answer.
+        text = self.model_copy(update={"scoring": "text"}).system_text()
+        messages = (PromptMessage(role="system", text=f"{{{partial}}}"), PromptMessage(role="human", text=self.human_text(row)))
+        literals = tuple(n for n in Template(messages=messages).variables if n not in {*names.values(), partial})
+        return Template(messages=messages, partials={partial: text}, literals=literals).to_prompt()
+
+    def check_task(self, task: LabelingTask) -> None:
+        """Refuse to be used for another task.
+
+        Raises:
+            ArtifactError: The task differs in its inputs, labels, question or truncation.
+        """
+        if self.task.fingerprint() != task.fingerprint():
+            raise ArtifactError(
+                f"The rulebook is of another task (fingerprint {self.task.fingerprint()}, this one has "
+                f"{task.fingerprint()}): its question is {self.task.question!r} over {', '.join(self.task.input_names)} "
+                f"with the labels {', '.join(self.task.labels[:20])}; use that task, or train a rulebook for this one."
+            )
+
+    def to_json(self) -> str:
+        """Return the rulebook as JSON."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+
+    def save(self, path: str | Path) -> Path:
+        """Write the rulebook to a JSON file, whole or not at all.
+
+        Raises:
+            ArtifactError: It cannot be written.
+        """
+        return write_text(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a rulebook from a JSON file.
+
+        Raises:
+            ArtifactError: The file is not there, or is no rulebook.
+        """
+        return cls.from_dict(read_json(path), str(path))
+
+    @classmethod
+    def from_dict(cls, value: Any, where: str = "The value") -> Self:
+        """Read a rulebook from plain data.
+
+        Raises:
+            ArtifactError: It is none.
+        """
+        try:
+            return cls.model_validate(value)
+        except (ValidationError, DataError) as error:
+            raise ArtifactError(
+                f"{where} is no rulebook of this version ({one_line(error)}); give a rulebook.json of this library."
+            ) from error

@@ -1,0 +1,115 @@
+"""What a training run works with: the models, the rows and the settings, closed over by every step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from langchain_core.runnables import RunnableConfig
+
+from langchain_model_alignment.calls import Caller
+from langchain_model_alignment.constitution import digest
+from langchain_model_alignment.gate import Gate
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled, label_rows, scoring_for
+from langchain_model_alignment.labeling.proposers import Proposer
+from langchain_model_alignment.labeling.records import TrainingHyperparameters
+from langchain_model_alignment.labeling.rulebook import Layout, Rulebook
+from langchain_model_alignment.labeling.scorecard import Metric
+from langchain_model_alignment.labeling.scoring import Calibration, fit_calibration
+from langchain_model_alignment.labeling.splits import blocks_of, data_fingerprint, stratified
+from langchain_model_alignment.labeling.task import LabelingTask, Row
+
+__all__ = ["Training"]
+
+_LAYOUTS: tuple[Layout, ...] = ("row", "question")
+_LOCAL_BLOCK, _BLOCK = 50, 25  # changing rulebooks costs a local model the reading of the new one
+
+
+@dataclass
+class Training:
+    """Everything that stays the same during a run.
+
+    Attributes:
+        task: What is labeled.
+        caller: The model that labels.
+        writer: The model that writes principles.
+        proposer: Turns mistakes into edits.
+        hparams: The settings.
+        metric: What rulebooks are compared by.
+        training: The rows that mistakes come from, without those that the bias is learned on.
+        calibration: The rows that the bias is learned on; none for labels read as text.
+        validation: The rows that rulebooks are compared on, in the order in which they are raced.
+    """
+
+    task: LabelingTask
+    caller: Caller
+    writer: Caller
+    proposer: Proposer
+    hparams: TrainingHyperparameters
+    metric: Metric
+    training: Sequence[Row]
+    calibration: Sequence[Row]
+    validation: Sequence[Row]
+    _turn: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        local = getattr(self.caller.llm, "is_local_model", False)
+        # A local server has room for few prefixes: rulebooks take turns there, the rows of one run side by side.
+        self._turn = Gate(1 if local else 1_000)
+        self.block_ends = blocks_of(len(self.validation), self.hparams.block_size or (_LOCAL_BLOCK if local else _BLOCK))
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the task and the rows, to tell a run of other data from this one."""
+        return digest([self.task.fingerprint(), data_fingerprint(self.training, self.calibration, self.validation)])
+
+    @property
+    def metric_name(self) -> str:
+        """What the metric is called."""
+        given = self.hparams.score_fn
+        return given if isinstance(given, str) else getattr(given, "__name__", "score")
+
+    async def label(
+        self, rulebook: Rulebook, rows: Sequence[Row], config: RunnableConfig | None
+    ) -> tuple[list[Labeled], Classifier]:
+        """Label rows with one rulebook, none other between them on a local model.
+
+        Raises:
+            AlignmentError: The key is wrong, the budget is spent, or the model refuses every request.
+        """
+        classifier = Classifier(self.caller, rulebook)
+        async with self._turn:
+            return await label_rows(classifier, rows, config), classifier
+
+    async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
+        """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text."""
+        if rulebook.scoring == "text" or rulebook.calibration is not None or not self.calibration:
+            return rulebook
+        found, _ = await self.label(rulebook, self.calibration, config)
+        known = [(f.logprobs, row.label) for f, row in zip(found, self.calibration, strict=True) if f.logprobs]
+        scores = [logprobs for logprobs, _ in known if logprobs is not None]
+        labels = [label for _, label in known if label is not None]
+        fitted = fit_calibration(scores, labels) if scores else Calibration(bias=(0.0,) * len(self.task.labels))
+        return rulebook.model_copy(update={"calibration": fitted})
+
+    async def begin(self, config: RunnableConfig | None) -> Rulebook:
+        """Return the empty rulebook, scored in the way and laid out in the form that fit this task and model.
+
+        Where the row stands in the request is decided once, by what the calibration rows are likeliest under.
+        """
+        empty = Rulebook(task=self.task, scoring=scoring_for(self.caller, self.task))
+        if empty.scoring == "text":
+            return empty
+        ways = [await self.calibrate(empty.model_copy(update={"layout": way}), config) for way in _LAYOUTS]
+        return min(ways, key=lambda way: way.calibration.loss if way.calibration else 0.0)
+
+    def sample(self, step: int) -> list[Row]:
+        """Return the training rows in the order in which a step looks through them for mistakes."""
+        return stratified(self.training, self.hparams.seed, f"step {step}")
+
+    def score(self, predictions: Sequence[int]) -> float:
+        """Return the metric over the first validation rows, as many as there are predictions."""
+        true = [row.label for row in self.validation[: len(predictions)]]
+        return self.metric([label for label in true if label is not None], predictions)
+
+    def right(self, predictions: Sequence[int]) -> list[bool]:
+        """Tell which of the first validation rows are right."""
+        return [row.label == given for row, given in zip(self.validation, predictions, strict=False)]
