@@ -1,7 +1,7 @@
 """Make a prompt follow people's wishes.
 
-Feedback (a critique, kudos, a rewrite) becomes readable principles, and principles become the prompt. Everything
-heavy is imported at its first use.
+Feedback (a critique, kudos, a rewrite) becomes readable principles, and principles become the prompt. Labeled examples
+train a rulebook, a classification prompt made of principles. Everything heavy is imported at its first use.
 """
 
 from importlib import import_module
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from langchain_model_alignment.feedback.single_run import AlignableSingleRun
     from langchain_model_alignment.feedback.suggestions import create_critique_chain, create_kudos_chain
     from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
+    from langchain_model_alignment.labeling import labeler
+    from langchain_model_alignment.labeling.classifier import create_classifier_chain
+    from langchain_model_alignment.labeling.labeler import Labeler, create_labeler_graph
+    from langchain_model_alignment.labeling.records import TrainingHyperparameters, TrainingResult
+    from langchain_model_alignment.labeling.report import write_report
+    from langchain_model_alignment.labeling.rulebook import Rulebook
+    from langchain_model_alignment.labeling.task import LabelingTask
     from langchain_model_alignment.local import local_chat_model
     from langchain_model_alignment.models import resolve_chat_model
     from langchain_model_alignment.templates import Template
@@ -35,24 +42,33 @@ _WHERE = {
     "Constitution": "constitution",
     "Feedback": "feedback.records",
     "Gate": "calls",
+    "Labeler": "labeling.labeler",
+    "LabelingTask": "labeling.task",
     "MemoryCache": "cache",
     "Principle": "constitution",
     "Review": "feedback.review",
+    "Rulebook": "labeling.rulebook",
     "SQLiteCache": "cache",
     "Template": "templates",
+    "TrainingHyperparameters": "labeling.records",
+    "TrainingResult": "labeling.records",
     "Usage": "usage",
+    "create_classifier_chain": "labeling.classifier",
     "create_critique_chain": "feedback.suggestions",
     "create_direct_update_chain": "feedback.updates",
     "create_feedback_graph": "feedback.graph",
     "create_kudos_chain": "feedback.suggestions",
+    "create_labeler_graph": "labeling.labeler",
     "create_principle_chain": "feedback.principles",
     "create_prompt_update_chain": "feedback.updates",
     "errors": "errors",
+    "labeler": "labeling.labeler",
     "local_chat_model": "local",
     "resolve_chat_model": "models",
     "single_run": "feedback.single_run",
+    "write_report": "labeling.report",
 }
-_MODULES = {"errors", "single_run"}
+_MODULES = {"errors", "labeler", "single_run"}
 
 __all__ = [
     "AlignableSingleRun",
@@ -63,22 +79,31 @@ __all__ = [
     "Constitution",
     "Feedback",
     "Gate",
+    "Labeler",
+    "LabelingTask",
     "MemoryCache",
     "Principle",
     "Review",
+    "Rulebook",
     "SQLiteCache",
     "Template",
+    "TrainingHyperparameters",
+    "TrainingResult",
     "Usage",
+    "create_classifier_chain",
     "create_critique_chain",
     "create_direct_update_chain",
     "create_feedback_graph",
     "create_kudos_chain",
+    "create_labeler_graph",
     "create_principle_chain",
     "create_prompt_update_chain",
     "errors",
+    "labeler",
     "local_chat_model",
     "resolve_chat_model",
     "single_run",
+    "write_report",
 ]
 
 

@@ -196,7 +196,9 @@ async def gather_rows(
     return results
 
 
-async def label_rows(classifier: Classifier, rows: Sequence[Row], config: RunnableConfig | None = None) -> list[Labeled]:
+async def label_rows(
+    classifier: Classifier, rows: Sequence[Row], config: RunnableConfig | None = None
+) -> list[Labeled]:
     """Label rows side by side.
 
     Raises:
@@ -263,7 +265,9 @@ def create_classifier_chain(
     async def classify(row: Mapping[str, Any], config: RunnableConfig) -> Prediction:
         missing = [name for name in task.input_names if name not in row]
         if missing:
-            raise DataError(f"The row lacks {', '.join(missing)}; its columns are: {', '.join(map(str, row)) or 'none'}.")
+            raise DataError(
+                f"The row lacks {', '.join(missing)}; its columns are: {', '.join(map(str, row)) or 'none'}."
+            )
         text = task.show(row)
         return classifier.prediction(text, await classifier.label(text, config))
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from langchain_core.runnables import RunnableConfig
+from typing_extensions import TypedDict
 
 from langchain_model_alignment.labeling.classifier import Labeled
 from langchain_model_alignment.labeling.proposers import Mined
@@ -11,30 +12,46 @@ from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.labeling.training import Training
 
-__all__ = ["next_end", "screen", "screening_rows", "still_racing", "validate"]
+__all__ = ["Screening", "next_end", "screen", "screening_of", "still_racing", "validate"]
 
 _APART = 1.0  # standard errors behind the leader at which a candidate leaves
 
 
-def screening_rows(training: Training, mined: Mined) -> list[str]:
-    """Return the ids of the rows that candidates are sorted by: mistakes, and as many rows that went right."""
+class Screening(TypedDict):
+    """The training rows that a step's candidates are sorted by."""
+
+    wrong: list[str]
+    """Ids of rows that the parent labels wrongly."""
+    right: list[str]
+    """Ids of rows that it labels rightly."""
+    share: float
+    """How many of the parent's answers on training rows are wrong."""
+
+
+def screening_of(training: Training, mined: Mined) -> Screening:
+    """Return the rows that candidates are sorted by: mistakes first, for most candidates mend none."""
     n = training.hparams.n_screening_examples
-    wrong = [row.id for row, _ in mined.wrong[: n - min(n // 2, len(mined.right))]]
-    return [*wrong, *(row.id for row, _ in mined.right[: n - len(wrong)])]
+    wrong = [row.id for row, _ in mined.wrong[: max(n - len(mined.right), n - n // 3)]]
+    right = [row.id for row, _ in mined.right[: n - len(wrong)]]
+    seen = len(mined.wrong) + len(mined.right)
+    return {"wrong": wrong, "right": right, "share": len(mined.wrong) / seen if seen else 0.0}
 
 
 async def screen(
     training: Training,
     parent: Rulebook,
     candidate: Rulebook,
-    rows: Sequence[Row],
-    parent_right: int,
+    wrong: Sequence[Row],
+    right: Sequence[Row],
+    share: float,
     config: RunnableConfig | None,
 ) -> tuple[Rulebook, float]:
     """Compare a candidate with its parent on training rows.
 
     With log probabilities the bias is learned on the calibration rows, and the likelihood of the right labels under it
-    is compared: it tells small differences apart that the share of right rows does not.
+    is compared: it tells small differences apart that the share of right rows does not. With labels read as text, the
+    share of mistakes mended is set against the share of right rows spoilt; that a candidate mends the mistake it was
+    made from says nothing, and one that mends no other is not asked for the rest.
 
     Returns:
         The candidate, calibrated, and its gain.
@@ -43,11 +60,21 @@ async def screen(
         candidate = await training.calibrate(candidate, config)
         losses = [r.calibration.loss if r.calibration else 0.0 for r in (parent, candidate)]
         return candidate, losses[0] - losses[1]
+    mended = await _count_right(training, candidate, wrong, config)
+    gain = share * (mended - 1) / max(1, len(wrong) - 1)
+    if mended < 2 or not right:
+        return candidate, gain
+    spoilt = len(right) - await _count_right(training, candidate, right, config)
+    return candidate, gain - (1 - share) * spoilt / len(right)
+
+
+async def _count_right(
+    training: Training, rulebook: Rulebook, rows: Sequence[Row], config: RunnableConfig | None
+) -> int:
     if not rows:
-        return candidate, 0.0
-    found, _ = await training.label(candidate, rows, config)
-    right = sum(f.label == row.label for f, row in zip(found, rows, strict=True))
-    return candidate, (right - parent_right) / len(rows)
+        return 0
+    found, _ = await training.label(rulebook, rows, config)
+    return sum(f.label == row.label for f, row in zip(found, rows, strict=True))
 
 
 async def validate(
@@ -67,7 +94,11 @@ def next_end(training: Training, done: int) -> int:
 
 
 def still_racing(
-    training: Training, parent: Sequence[int], candidates: dict[str, Sequence[int]], sizes: dict[str, tuple[int, int]]
+    training: Training,
+    parent: Sequence[int],
+    candidates: dict[str, Sequence[int]],
+    sizes: dict[str, tuple[int, int]],
+    hopeful: dict[str, bool],
 ) -> dict[str, str]:
     """Decide who leaves a race after a block.
 
@@ -76,6 +107,7 @@ def still_racing(
         parent: The parent's predictions on all validation rows.
         candidates: Each candidate's predictions on the rows so far, as many for each.
         sizes: Each candidate's number of principles and of characters.
+        hopeful: Whether each gained on training rows; then a tie after the first block is not the end.
 
     Returns:
         For each candidate that leaves, why. One leaves that is not ahead of the parent, that ties with the leader and
@@ -86,7 +118,13 @@ def still_racing(
     n = min(map(len, candidates.values()), default=0)
     scores = {id: training.score(given) for id, given in candidates.items()}
     base = training.score(parent[:n])
-    left = {id: f"not ahead of its parent after {n} rows" for id, score in scores.items() if score <= base}
+    # An edit that touches few rows may not have met one yet; after the second block that is no excuse.
+    early = n <= training.block_ends[0] and n < len(training.validation)
+    left = {
+        id: f"not ahead of its parent after {n} rows"
+        for id, score in scores.items()
+        if score < base or (score == base and not (early and hopeful[id]))
+    }
     racing = [id for id in candidates if id not in left]
     if not racing:
         return left

@@ -13,14 +13,13 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
-from typing_extensions import TypedDict
-
 from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
 from langchain_model_alignment.constitution import PrincipleEdit
 from langchain_model_alignment.errors import ArtifactError, BudgetError, ConfigurationError
 from langchain_model_alignment.labeling import evaluate, mutate, select
-from langchain_model_alignment.labeling.proposers import Mined, Proposal, first_principles
+from langchain_model_alignment.labeling.proposers import Proposal, first_principles
 from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord
 from langchain_model_alignment.labeling.rulebook import Rulebook, Score
 from langchain_model_alignment.labeling.scorecard import interval
@@ -31,7 +30,8 @@ from langchain_model_alignment.usage import Usage
 __all__ = ["CandidateState", "LabelerEvent", "LabelerState", "create_training_graph"]
 
 _EDITS: TypeAdapter[tuple[PrincipleEdit, ...]] = TypeAdapter(tuple[PrincipleEdit, ...])
-_FINALISTS = 2  # besides the combination
+_NO_PLACE = "gained less than others on training rows"
+_FINALISTS = 2  # the combination among them
 _COMBINED = 3  # edits in a combination
 
 
@@ -47,9 +47,7 @@ class CandidateState(TypedDict):
     """Classes of the errors of the rows that failed."""
 
 
-def _merged(
-    old: dict[str, CandidateState], new: dict[str, CandidateState | None]
-) -> dict[str, CandidateState]:
+def _merged(old: dict[str, CandidateState], new: dict[str, CandidateState | None]) -> dict[str, CandidateState]:
     """Candidates side by side; None takes one out."""
     return {id: value for id, value in {**old, **new}.items() if value is not None}
 
@@ -70,10 +68,8 @@ class LabelerState(TypedDict, total=False):
     best: list[str]
     """Ids of the best rulebooks, the best first."""
     candidates: Annotated[dict[str, CandidateState], _merged]
-    screening: list[str]
-    """Ids of the training rows that this step's candidates are sorted by."""
-    screening_right: int
-    """How many of those the parent has right."""
+    screening: evaluate.Screening
+    """The training rows that this step's candidates are sorted by."""
     current: StepRecord
     """The step under way."""
     history: list[StepRecord]
@@ -131,8 +127,7 @@ class _Work(TypedDict):
     id: str
     candidate: CandidateState
     parent: CandidateState | None
-    screening: list[str]
-    screening_right: int
+    screening: evaluate.Screening | None
 
 
 def create_training_graph(
@@ -235,7 +230,7 @@ class _Nodes:
         parent = state["candidates"][parent_id]
         rulebook = Rulebook.model_validate(parent["rulebook"])
         current = _step(step, parent_id)
-        changed: LabelerState = {"step": step, "current": current, "screening": [], "screening_right": 0}
+        changed: LabelerState = {"step": step, "current": current}
         try:
             mined, classifier = await mutate.mine(self._training, rulebook, step, config)
             current["sampled"] = len(mined.wrong) + len(mined.right)
@@ -267,14 +262,11 @@ class _Nodes:
                 number += 1
                 put_up[f"c{number}"] = _candidate(f"c{number}", parent_id, origin, applied, rulebook, after)
         self._tell({"type": "candidates", "step": step, "alive": len(put_up) - 1})
-        screening = evaluate.screening_rows(self._training, mined)
-        right = {row.id for row, _ in mined.right}
         changed.update(
             candidates=dict(put_up),
             number=number,
             tried=sorted(known),
-            screening=screening,
-            screening_right=sum(id in right for id in screening),
+            screening=evaluate.screening_of(self._training, mined),
         )
         return changed
 
@@ -283,13 +275,13 @@ class _Nodes:
 
     async def screen(self, work: _Work, config: RunnableConfig) -> LabelerState:
         """Sort a candidate by training rows."""
-        candidate, parent = work["candidate"], work["parent"]
-        if parent is None:
+        candidate, parent, screening = work["candidate"], work["parent"], work["screening"]
+        if parent is None or screening is None:
             return {}
         before, after = (Rulebook.model_validate(c["rulebook"]) for c in (parent, candidate))
-        rows = [self._rows[id] for id in work["screening"]]
+        wrong, right = ([self._rows[id] for id in ids] for ids in (screening["wrong"], screening["right"]))
         try:
-            after, gain = await evaluate.screen(self._training, before, after, rows, work["screening_right"], config)
+            after, gain = await evaluate.screen(self._training, before, after, wrong, right, screening["share"], config)
         except BudgetError as error:
             return {"budget": str(error)}
         record: CandidateRecord = {**candidate["record"], "screened": round(gain, 6)}
@@ -301,18 +293,18 @@ class _Nodes:
         racing = self._racing(state)
         gains = {id: c["record"]["screened"] or 0.0 for id, c in racing.items()}
         changed: dict[str, CandidateState] = {}
-        if self._training.hparams.evaluation == "race":
-            ranked = sorted(racing, key=lambda id: (-gains[id], len(id), id))
-            for id in ranked[_FINALISTS:]:
-                changed[id] = _out(racing[id], "gained less than others on training rows")
         known, number = set(state["tried"]), state["number"]
         parent = Rulebook.model_validate(state["candidates"][parent_id]["rulebook"])
-        joint = mutate.combine([(_proposal(racing[id]), gains[id]) for id in racing], _COMBINED)
+        joint = mutate.combine([(_proposal(racing[id]["record"]), gains[id]) for id in racing], _COMBINED)
         if joint is not None:
             kept, _ = mutate.refine(self._training, parent, [joint], known)
             for applied, after in kept:
                 number += 1
                 changed[f"c{number}"] = _candidate(f"c{number}", parent_id, "combination", applied, parent, after)
+        if self._training.hparams.evaluation == "race":
+            ranked = sorted(racing, key=lambda id: (-gains[id], len(id), id))
+            for id in ranked[_FINALISTS - len(changed) :]:
+                changed[id] = _out(racing[id], _NO_PLACE)
         alive = len([id for id in {**racing, **changed} if not {**racing, **changed}[id]["record"]["left"]])
         self._tell({"type": "candidates", "step": step, "alive": alive})
         return {"candidates": dict(changed), "number": number, "tried": sorted(known)}
@@ -352,14 +344,16 @@ class _Nodes:
             state["candidates"][parent_id]["predictions"],
             {id: c["predictions"] for id, c in racing.items()},
             sizes,
+            {
+                id: c["record"]["origin"] == "combination" or (c["record"]["screened"] or 0) > 0
+                for id, c in racing.items()
+            },
         )
         done = {id: why for id, why in left.items() if len(racing[id]["predictions"]) < self._all}
         return {"candidates": {id: _out(racing[id], why) for id, why in done.items()}}
 
     def to_race(self, state: LabelerState) -> Any:
-        unfinished = {
-            id: c for id, c in self._racing(state).items() if len(c["predictions"]) < self._all
-        }
+        unfinished = {id: c for id, c in self._racing(state).items() if len(c["predictions"]) < self._all}
         return self._sends("race", state, unfinished) or "select"
 
     async def select(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
@@ -435,9 +429,7 @@ class _Nodes:
         return {**candidate, "rulebook": _json(rulebook.model_copy(update={"score": score}))}
 
     def _racing(self, state: LabelerState) -> dict[str, CandidateState]:
-        return {
-            id: c for id, c in state["candidates"].items() if id not in state["best"] and not c["record"]["left"]
-        }
+        return {id: c for id, c in state["candidates"].items() if id not in state["best"] and not c["record"]["left"]}
 
     def _sends(self, node: str, state: LabelerState, chosen: dict[str, CandidateState] | None = None) -> list[Send]:
         if state["budget"]:
@@ -451,8 +443,7 @@ class _Nodes:
                     id=id,
                     candidate=candidate,
                     parent=state["candidates"][parent] if parent else None,
-                    screening=state.get("screening") or [],
-                    screening_right=state.get("screening_right") or 0,
+                    screening=state.get("screening"),
                 ),
             )
             for id, candidate in racing.items()
@@ -499,8 +490,7 @@ def _candidate(
     }
 
 
-def _proposal(candidate: CandidateState) -> Proposal:
-    record = candidate["record"]
+def _proposal(record: CandidateRecord) -> Proposal:
     edits = _EDITS.validate_python(record["edits"])
     return Proposal(edits, record["reason"], tuple(record["evidence"]))
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from langchain_model_alignment.artifacts import one_line
 from langchain_model_alignment.cache import AnswerCache, MemoryCache
-from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
+from langchain_model_alignment.calls import ChatModelLike, as_caller
 from langchain_model_alignment.errors import ConfigurationError, DataError
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.labeling.classifier import Classifier, Prediction, label_rows

@@ -24,6 +24,7 @@ from langchain_model_alignment.wording import clean_sentence
 __all__ = ["DescribingProposer", "Mined", "Proposal", "Proposer", "ReflectiveProposer", "first_principles"]
 
 _GROUP = 4  # mistakes seen together (ProTeGi, 2305.03495, section 3)
+_ENOUGH = 3  # mistakes for each group, so that candidates can be told apart by them
 _NEAR = 4  # rows labeled rightly that are shown beside them
 _BUNDLE = 4  # descriptions that make one proposal
 _EXAMPLES = 3  # rows that a label's first principle is written from
@@ -134,8 +135,8 @@ class ReflectiveProposer:
         self._caller = caller
 
     def wants(self, groups: int) -> int:
-        """Tell how many mistakes make so many groups; one each will do."""
-        return groups
+        """Tell how many mistakes make so many groups; four each."""
+        return _ENOUGH * groups
 
     async def propose(
         self, rulebook: Rulebook, mined: Mined, groups: int, each: int, config: RunnableConfig | None

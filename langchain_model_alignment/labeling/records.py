@@ -50,15 +50,15 @@ class TrainingHyperparameters(Value):
     """Training rows that a step labels at least, to find mistakes."""
     n_calibration_examples: int = 40
     """Training rows that each candidate's bias is learned on; only with log probabilities."""
-    n_screening_examples: int = 8
+    n_screening_examples: int = 15
     """Training rows that candidates are sorted by, before they are raced; only for labels read as text."""
     n_evidence_examples: int = 8
     """Training rows of a step for which the principle that decided is asked for."""
     evaluation: Literal["race", "full"] = "race"
     """`full` scores every candidate on every validation row."""
     block_size: int | None = None
-    """Validation rows of a race's first block; 50 on a local model and 25 elsewhere, by default."""
-    patience: int = 3
+    """Validation rows of a race's first block; 50 on a local model and 32 elsewhere, by default."""
+    patience: int = 5
     """Steps without gain after which `train` stops."""
 
     @model_validator(mode="after")

@@ -101,7 +101,9 @@ class Rulebook(Value):
     def system_text(self) -> str:
         """Return the part of a request that is the same for all rows."""
         names = dict(zip(self.task.labels, self.answers, strict=True))
-        lines = [instructions.principle_line(names.get(p.label or "", p.label or ""), p.sentence()) for p in self.enabled()]
+        lines = [
+            instructions.principle_line(names.get(p.label or "", p.label or ""), p.sentence()) for p in self.enabled()
+        ]
         return instructions.rulebook_text(self.task.question, self.task.labels, self.codes, lines)
 
     def human_text(self, row: str) -> str:
@@ -151,7 +153,10 @@ class Rulebook(Value):
         row = "\n".join(f"{name}: {{{safe}}}" for name, safe in names.items())
         # In plain words: where codes stood for labels, their letters would mean nothing to whoever reads the answer.
         text = self.model_copy(update={"scoring": "text"}).system_text()
-        messages = (PromptMessage(role="system", text=f"{{{partial}}}"), PromptMessage(role="human", text=self.human_text(row)))
+        messages = (
+            PromptMessage(role="system", text=f"{{{partial}}}"),
+            PromptMessage(role="human", text=self.human_text(row)),
+        )
         literals = tuple(n for n in Template(messages=messages).variables if n not in {*names.values(), partial})
         return Template(messages=messages, partials={partial: text}, literals=literals).to_prompt()
 

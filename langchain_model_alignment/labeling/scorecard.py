@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from langchain_model_alignment.errors import DataError
 from langchain_model_alignment.labeling.task import LabelingTask
 
-__all__ = ["METRICS", "MetricName", "Metric", "Scorecard", "make_metric", "make_scorecard"]
+__all__ = ["METRICS", "Metric", "MetricName", "Scorecard", "make_metric", "make_scorecard"]
 
 MetricName = Literal["accuracy", "f1", "f1_binary", "balanced_accuracy", "kappa"]
 Metric = Callable[[Sequence[int], Sequence[int]], float]

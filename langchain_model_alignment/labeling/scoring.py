@@ -121,7 +121,9 @@ def fit_calibration(logprobs: Sequence[Sequence[float]], labels: Sequence[int]) 
         return fit + _WEIGHT * float((parameters**2).sum()), fit, gradient + 2 * _WEIGHT * parameters
 
     start = np.zeros(scores.shape[1] + 1)
-    found = minimize(lambda p: loss(p)[::2], start, jac=True, method="L-BFGS-B", bounds=[(-3, 3), *[(-20, 20)] * (len(start) - 1)])
+    found = minimize(
+        lambda p: loss(p)[::2], start, jac=True, method="L-BFGS-B", bounds=[(-3, 3), *[(-20, 20)] * (len(start) - 1)]
+    )
     return Calibration(
         bias=tuple(round(float(value), 6) for value in found.x[1:]),
         slope=round(math.exp(float(found.x[0])), 6),

@@ -219,7 +219,7 @@ def _is_missing(value: Any) -> bool:
     if value is None or (isinstance(value, str) and not value.strip()):
         return True
     try:
-        return bool(value != value)  # noqa: PLR0124
+        return bool(value != value)
     except (TypeError, ValueError):
         return type(value).__name__ == "NAType"
 

@@ -20,7 +20,7 @@ from langchain_model_alignment.labeling.task import LabelingTask, Row
 __all__ = ["Training"]
 
 _LAYOUTS: tuple[Layout, ...] = ("row", "question")
-_LOCAL_BLOCK, _BLOCK = 50, 25  # changing rulebooks costs a local model the reading of the new one
+_LOCAL_BLOCK, _BLOCK = 50, 32  # changing rulebooks costs a local model the reading of the new one
 
 
 @dataclass
@@ -54,7 +54,9 @@ class Training:
         local = getattr(self.caller.llm, "is_local_model", False)
         # A local server has room for few prefixes: rulebooks take turns there, the rows of one run side by side.
         self._turn = Gate(1 if local else 1_000)
-        self.block_ends = blocks_of(len(self.validation), self.hparams.block_size or (_LOCAL_BLOCK if local else _BLOCK))
+        self.block_ends = blocks_of(
+            len(self.validation), self.hparams.block_size or (_LOCAL_BLOCK if local else _BLOCK)
+        )
 
     @property
     def fingerprint(self) -> str:
