@@ -1,7 +1,7 @@
 """Training as a LangGraph state machine: begin, mutate, screen, race, select, and again.
 
-State holds plain JSON values only: rulebooks, predictions, row ids, records. Models, rows, gates and caches are closed over
-by the factory; a run of other data is refused by its fingerprint. One Send carries one candidate, whose rows are
+State holds plain JSON values only: rulebooks, predictions, row ids, records. Models, rows, gates and caches are closed
+over by the factory; a run of other data is refused by its fingerprint. One Send carries one candidate, whose rows are
 labeled inside the node, behind the gate. The graph comes uncompiled, so that the caller chooses the checkpointer.
 """
 
@@ -262,13 +262,13 @@ class _Nodes:
                 number += 1
                 put_up[f"c{number}"] = _candidate(f"c{number}", parent_id, origin, applied, rulebook, after)
         self._tell({"type": "candidates", "step": step, "alive": len(put_up) - 1})
-        changed.update(
-            candidates=dict(put_up),
-            number=number,
-            tried=sorted(known),
-            screening=evaluate.screening_of(self._training, mined),
-        )
-        return changed
+        return {
+            **changed,
+            "candidates": dict(put_up),
+            "number": number,
+            "tried": sorted(known),
+            "screening": evaluate.screening_of(self._training, mined),
+        }
 
     def after_mutate(self, state: LabelerState) -> Any:
         return self._sends("screen", state) or "select"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from typing_extensions import TypedDict
 
 from langchain_model_alignment.artifacts import one_line, read_json, write_text
@@ -158,7 +158,7 @@ class TrainingResult(Value):
     """The task and labels alone, calibrated where the model allows it, on the same rows."""
     mistakes: tuple[Mistake, ...] = ()
     """The validation rows that remain wrong; the surest mistakes first, and not more than fifty."""
-    about: dict[str, Any] = {}
+    about: dict[str, Any] = Field(default_factory=dict)
     """Models, fingerprints of the data, number of rows, hyperparameters."""
 
     def save(self, path: str | Path) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from langchain_model_alignment.artifacts import one_line, read_json, write_text
 from langchain_model_alignment.constitution import Add, Constitution, Principle, PrincipleEdit, Value, digest
@@ -64,7 +64,7 @@ class Rulebook(Value):
     """The bias per label, learned on training rows; only for scoring by log probabilities."""
     threshold: float | None = None
     """Abstain where the confidence is below it."""
-    evidence: dict[str, Evidence] = {}
+    evidence: dict[str, Evidence] = Field(default_factory=dict)
     """By principle id."""
     score: Score | None = None
 
@@ -169,8 +169,9 @@ class Rulebook(Value):
         if self.task.fingerprint() != task.fingerprint():
             raise ArtifactError(
                 f"The rulebook is of another task (fingerprint {self.task.fingerprint()}, this one has "
-                f"{task.fingerprint()}): its question is {self.task.question!r} over {', '.join(self.task.input_names)} "
-                f"with the labels {', '.join(self.task.labels[:20])}; use that task, or train a rulebook for this one."
+                f"{task.fingerprint()}): its question is {self.task.question!r} over "
+                f"{', '.join(self.task.input_names)}, with the labels {', '.join(self.task.labels[:20])}; use that "
+                "task, or train a rulebook for this one."
             )
 
     def to_json(self) -> str:

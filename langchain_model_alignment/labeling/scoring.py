@@ -1,8 +1,8 @@
 """Labels from log probabilities: which token speaks for which label, and the bias per label.
 
 A model that is asked for one token tells how likely each label is, in one short call. Small models lean to some labels
-whatever the row says; the lean is learned on a few training rows and taken off (Zhou et al., batch calibration, 2309.17249,
-do so without labels; here the labels of training rows are used).
+whatever the row says; the lean is learned on a few training rows and taken off (Zhou et al., batch calibration,
+2309.17249, do so without labels; here the labels of training rows are used).
 """
 
 import math

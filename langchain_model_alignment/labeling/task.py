@@ -119,7 +119,7 @@ class LabelingTask(Value):
             raise DataError("The table has no rows; give at least a few labeled ones.")
         inputs = [columns[name] for name in self.input_names]
         texts = [self.show(dict(zip(self.input_names, values, strict=True))) for values in zip(*inputs, strict=True)]
-        labels = self._read_labels(columns[self.label_name]) if labeled else [None] * n
+        labels: list[int | None] = self._read_labels(columns[self.label_name]) if labeled else [None] * n
         return _identified(texts, labels)
 
     def show(self, inputs: Mapping[str, Any]) -> str:
@@ -140,7 +140,7 @@ class LabelingTask(Value):
             folded = [label.casefold() for label in self.labels]
             return folded.index(text) if text in folded else None
 
-    def _columns(self, data: Table, labeled: bool) -> tuple[dict[str, list[Any]], int]:
+    def _columns(self, data: Any, labeled: bool) -> tuple[dict[str, list[Any]], int]:
         wanted = [*self.input_names, self.label_name] if labeled else list(self.input_names)
         if hasattr(data, "columns"):
             self._check_there([str(name) for name in data.columns], wanted)
