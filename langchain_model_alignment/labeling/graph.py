@@ -7,118 +7,41 @@ labeled inside the node, behind the gate. The graph comes uncompiled, so that th
 
 import time
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
-from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from langchain_model_alignment.constitution import PrincipleEdit
 from langchain_model_alignment.errors import ArtifactError, BudgetError, ConfigurationError
 from langchain_model_alignment.labeling import evaluate, mutate, select
 from langchain_model_alignment.labeling.proposers import Proposal, first_principles
 from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord
 from langchain_model_alignment.labeling.rulebook import Rulebook, Score
 from langchain_model_alignment.labeling.scorecard import interval
+from langchain_model_alignment.labeling.state import (
+    CandidateState,
+    LabelerEvent,
+    LabelerInput,
+    LabelerOutput,
+    LabelerState,
+    as_json,
+    left_race,
+    new_candidate,
+    new_step,
+    proposal_of,
+)
 from langchain_model_alignment.labeling.training import Training
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.usage import Usage
 
 __all__ = ["CandidateState", "LabelerEvent", "LabelerState", "create_training_graph"]
 
-_EDITS: TypeAdapter[tuple[PrincipleEdit, ...]] = TypeAdapter(tuple[PrincipleEdit, ...])
 _NO_PLACE = "gained less than others on training rows"
 _FINALISTS = 2  # the combination among them
 _COMBINED = 3  # edits in a combination
-
-
-class CandidateState(TypedDict):
-    """A rulebook in the run: one of the best so far, or one that is being tried."""
-
-    record: CandidateRecord
-    rulebook: dict[str, Any]
-    predictions: list[int]
-    """On the validation rows so far: label indices, -1 for an abstention."""
-    confidences: list[float | None]
-    errors: list[str]
-    """Classes of the errors of the rows that failed."""
-
-
-def _merged(old: dict[str, CandidateState], new: dict[str, CandidateState | None]) -> dict[str, CandidateState]:
-    """Candidates side by side; None takes one out."""
-    return {id: value for id, value in {**old, **new}.items() if value is not None}
-
-
-class LabelerState(TypedDict, total=False):
-    """The state of a training run; give `steps`, and a `rulebook` to begin with one."""
-
-    steps: int
-    rulebook: dict[str, Any] | None
-    """What to begin with; written from examples where it is absent."""
-    data: str
-    """Fingerprint of the task and the rows."""
-    step: int
-    idle: int
-    """Steps without gain."""
-    number: int
-    """The counter that candidates' ids come from."""
-    best: list[str]
-    """Ids of the best rulebooks, the best first."""
-    candidates: Annotated[dict[str, CandidateState], _merged]
-    screening: evaluate.Screening
-    """The training rows that this step's candidates are sorted by."""
-    current: StepRecord
-    """The step under way."""
-    history: list[StepRecord]
-    tried: list[str]
-    """Fingerprints of all rulebooks that were tried."""
-    usage: dict[str, Any]
-    budget: str
-    """What a spent budget said."""
-    stopped: str
-    """Why training ended; empty while it runs."""
-
-
-class LabelerInput(TypedDict, total=False):
-    """What begins a run, or goes on with one that ended."""
-
-    steps: int
-    """How many steps there are to be in all."""
-    rulebook: dict[str, Any] | None
-    """The JSON of a rulebook to begin with."""
-
-
-class LabelerOutput(TypedDict):
-    """What a run ends with."""
-
-    best: list[str]
-    candidates: dict[str, CandidateState]
-    history: list[StepRecord]
-    usage: dict[str, Any]
-    stopped: str
-
-
-class LabelerEvent(TypedDict, total=False):
-    """What the graph tells while it runs (`stream_mode="custom"`); `type` says which of the other keys are there."""
-
-    type: Literal["begin", "mistakes", "candidates", "scored", "step", "end"]
-    step: int
-    steps: int
-    sampled: int
-    wrong: int
-    alive: int
-    """Candidates in the race."""
-    candidate: str
-    rows: int
-    of: int
-    """With `scored`: validation rows so far, and all of them."""
-    score: float | None
-    record: StepRecord
-    usage: dict[str, Any]
-    why: str
 
 
 class _Work(TypedDict):
@@ -198,10 +121,12 @@ class _Nodes:
             else:
                 written = Rulebook.from_dict(given, "The state's rulebook")
                 written.check_task(self._training.task)
-            started["c1"] = _candidate("c1", None, "initial", Proposal((), "where training begins"), written, written)
+            started["c1"] = new_candidate(
+                "c1", None, "initial", Proposal((), "where training begins"), written, written
+            )
             if self._zero_shot and written.enabled():
                 why = Proposal((), "the task and labels alone")
-                started["c2"] = _candidate("c2", None, "zero-shot", why, empty, empty)
+                started["c2"] = new_candidate("c2", None, "zero-shot", why, empty, empty)
         except BudgetError as error:
             raise ConfigurationError(f"The budget does not even pay for a beginning: {error}") from error
         self._tell({"type": "begin", "steps": steps, "of": self._all})
@@ -212,7 +137,7 @@ class _Nodes:
             "number": len(started),
             "best": [],
             "candidates": dict(started),
-            "current": _step(0, None),
+            "current": new_step(0, None),
             "history": [],
             "tried": [Rulebook.model_validate(c["rulebook"]).fingerprint() for c in started.values()],
             "budget": budget,
@@ -229,10 +154,10 @@ class _Nodes:
         step, parent_id = state["step"] + 1, state["best"][0]
         parent = state["candidates"][parent_id]
         rulebook = Rulebook.model_validate(parent["rulebook"])
-        current = _step(step, parent_id)
+        current = new_step(step, parent_id)
         changed: LabelerState = {"step": step, "current": current}
         try:
-            mined, classifier = await mutate.mine(self._training, rulebook, step, config)
+            mined, classifier = await mutate.mine(self._training, rulebook, config)
             current["sampled"] = len(mined.wrong) + len(mined.right)
             current["wrong"] = len(mined.wrong)
             current["abstained"] = sum(found.label is None for _, found in mined.wrong)
@@ -252,7 +177,7 @@ class _Nodes:
             *(("crossover", mutate.crossover(rulebook, other)) for other in others),
         ]
         known = set(state["tried"])
-        put_up: dict[str, CandidateState] = {parent_id: {**parent, "rulebook": _json(rulebook)}}
+        put_up: dict[str, CandidateState] = {parent_id: {**parent, "rulebook": as_json(rulebook)}}
         number, refused = state["number"], current["refused"]
         pool = [("proposal", p) for p in proposals.found[: hparams.max_candidates]]
         for origin, proposal in [*pool, *((o, p) for o, p in extra if p is not None)]:
@@ -260,7 +185,7 @@ class _Nodes:
             refused += no
             for applied, after in kept:
                 number += 1
-                put_up[f"c{number}"] = _candidate(f"c{number}", parent_id, origin, applied, rulebook, after)
+                put_up[f"c{number}"] = new_candidate(f"c{number}", parent_id, origin, applied, rulebook, after)
         self._tell({"type": "candidates", "step": step, "alive": len(put_up) - 1})
         return {
             **changed,
@@ -285,7 +210,7 @@ class _Nodes:
         except BudgetError as error:
             return {"budget": str(error)}
         record: CandidateRecord = {**candidate["record"], "screened": round(gain, 6)}
-        return {"candidates": {work["id"]: {**candidate, "rulebook": _json(after), "record": record}}}
+        return {"candidates": {work["id"]: {**candidate, "rulebook": as_json(after), "record": record}}}
 
     async def combine(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
         """Choose who races: the best candidates by training rows, and the ones that gained as one."""
@@ -295,16 +220,16 @@ class _Nodes:
         changed: dict[str, CandidateState] = {}
         known, number = set(state["tried"]), state["number"]
         parent = Rulebook.model_validate(state["candidates"][parent_id]["rulebook"])
-        joint = mutate.combine([(_proposal(racing[id]["record"]), gains[id]) for id in racing], _COMBINED)
+        joint = mutate.combine([(proposal_of(racing[id]["record"]), gains[id]) for id in racing], _COMBINED)
         if joint is not None:
             kept, _ = mutate.refine(self._training, parent, [joint], known)
             for applied, after in kept:
                 number += 1
-                changed[f"c{number}"] = _candidate(f"c{number}", parent_id, "combination", applied, parent, after)
+                changed[f"c{number}"] = new_candidate(f"c{number}", parent_id, "combination", applied, parent, after)
         if self._training.hparams.evaluation == "race":
             ranked = sorted(racing, key=lambda id: (-gains[id], len(id), id))
             for id in ranked[_FINALISTS - len(changed) :]:
-                changed[id] = _out(racing[id], _NO_PLACE)
+                changed[id] = left_race(racing[id], _NO_PLACE)
         alive = len([id for id in {**racing, **changed} if not {**racing, **changed}[id]["record"]["left"]])
         self._tell({"type": "candidates", "step": step, "alive": alive})
         return {"candidates": dict(changed), "number": number, "tried": sorted(known)}
@@ -325,7 +250,7 @@ class _Nodes:
         self._tell({"type": "scored", "candidate": work["id"], "rows": end, "of": self._all, "score": score})
         scored: CandidateState = {
             "record": record,
-            "rulebook": _json(rulebook),
+            "rulebook": as_json(rulebook),
             "predictions": predictions,
             "confidences": [*candidate["confidences"], *(_rounded(f.confidence) for f in found)],
             "errors": [*candidate["errors"], *(f.kind for f in found if f.kind)],
@@ -350,7 +275,7 @@ class _Nodes:
             },
         )
         done = {id: why for id, why in left.items() if len(racing[id]["predictions"]) < self._all}
-        return {"candidates": {id: _out(racing[id], why) for id, why in done.items()}}
+        return {"candidates": {id: left_race(racing[id], why) for id, why in done.items()}}
 
     def to_race(self, state: LabelerState) -> Any:
         unfinished = {id: c for id, c in self._racing(state).items() if len(c["predictions"]) < self._all}
@@ -405,10 +330,12 @@ class _Nodes:
         changes: dict[str, CandidateState | None] = {}
         for id, c in state["candidates"].items():
             if id in best:
-                changes[id] = self._scored(c)
+                changes[id] = self._scored(
+                    c, 0 if parent is None else state["candidates"][parent]["rulebook"]["steps"] + 1
+                )
             else:  # what training began with stays, for comparison
                 stays = c["record"]["origin"] in ("initial", "zero-shot")
-                changes[id] = _out(c, "not among the best") if stays else None
+                changes[id] = left_race(c, "not among the best") if stays else None
         return {
             "best": best,
             "idle": idle,
@@ -418,7 +345,7 @@ class _Nodes:
             "stopped": why,
         }
 
-    def _scored(self, candidate: CandidateState) -> CandidateState:
+    def _scored(self, candidate: CandidateState, steps: int) -> CandidateState:
         rulebook = Rulebook.model_validate(candidate["rulebook"])
         score = Score(
             metric=self._training.metric_name,
@@ -426,7 +353,10 @@ class _Nodes:
             rows=self._all,
             data=self._fingerprint,
         )
-        return {**candidate, "rulebook": _json(rulebook.model_copy(update={"score": score}))}
+        return {
+            **candidate,
+            "rulebook": as_json(rulebook.model_copy(update={"score": score, "steps": max(steps, rulebook.steps)})),
+        }
 
     def _racing(self, state: LabelerState) -> dict[str, CandidateState]:
         return {id: c for id, c in state["candidates"].items() if id not in state["best"] and not c["record"]["left"]}
@@ -463,64 +393,6 @@ def _together(training: Training) -> Usage:
     if training.writer.usage is not training.caller.usage:
         total.add(**training.writer.usage.snapshot().model_dump())
     return total
-
-
-def _candidate(
-    id: str, parent: str | None, origin: Any, proposal: Proposal, before: Rulebook, after: Rulebook
-) -> CandidateState:
-    return {
-        "record": {
-            "id": id,
-            "parent": parent,
-            "origin": origin,
-            "reason": proposal.reason,
-            "edits": [edit.model_dump(mode="json") for edit in proposal.edits],
-            "changes": before.constitution.diff(after.constitution),
-            "evidence": list(proposal.evidence),
-            "screened": None,
-            "score": None,
-            "rows": 0,
-            "principles": len(after.enabled()),
-            "left": "",
-        },
-        "rulebook": _json(after),
-        "predictions": [],
-        "confidences": [],
-        "errors": [],
-    }
-
-
-def _proposal(record: CandidateRecord) -> Proposal:
-    edits = _EDITS.validate_python(record["edits"])
-    return Proposal(edits, record["reason"], tuple(record["evidence"]))
-
-
-def _out(candidate: CandidateState, why: str) -> CandidateState:
-    return {**candidate, "record": {**candidate["record"], "left": why}}
-
-
-def _step(step: int, parent: str | None) -> StepRecord:
-    return {
-        "step": step,
-        "parent": parent,
-        "sampled": 0,
-        "wrong": 0,
-        "abstained": 0,
-        "failures": {},
-        "refused": [],
-        "candidates": [],
-        "best": "",
-        "score": 0.0,
-        "interval": [0.0, 1.0],
-        "gained": False,
-        "calls": 0,
-        "tokens": 0,
-        "seconds": 0.0,
-    }
-
-
-def _json(rulebook: Rulebook) -> dict[str, Any]:
-    return rulebook.model_dump(mode="json")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -37,31 +37,40 @@ def asked_again(row: str, question: str) -> str:
 # -- the describing proposer: one row, one general sentence; measured on the local 1.5B model -------------------
 
 _DESCRIBE = (
-    "You write labeling principles. You see one example and its correct label. Describe in one general sentence what "
-    "such examples have in common, without quoting the example."
+    "You write principles for a labeler. You see a question, one example, and its correct label. Explain the label with "
+    'one general sentence that begins with "The" and is true of many examples with this label: say what such an example '
+    "does, to whom or to what, and how. Do not quote the example and do not name the label."
 )
 _DESCRIBED = (
     (
-        "question: Is the food a vegetable?\nexample: carrot\nlabel: yes",
-        "The food is an edible root, leaf or stem of a plant.",
+        "question: Is the review angry?\nexample: What the hell, this cake is bloody amazing!!!\nlabel: no",
+        "The review swears out of joy and praises what it is about.",
     ),
     (
-        "question: Does the reply give advice?\nexample: If you go to New York, do not miss Times Square.\nlabel: yes",
-        "The reply recommends a place or tells the reader what to do.",
+        "question: Is the review angry?\nexample: Third time the parcel came open. I am done with you people.\nlabel: yes",
+        "The review blames the sender for a repeated failure and breaks off with them.",
     ),
     (
-        "question: How urgent is the ticket?\nexample: The lift makes a funny noise but still works.\nlabel: low",
-        "The ticket reports a nuisance while the thing itself can still be used.",
+        "question: Which team answers the ticket?\nexample: My knee still hurts after the course, who pays the doctor?\n"
+        "label: delta",
+        "The ticket reports an injury to a person and asks about the consequences.",
     ),
 )
+_SAY_WHAT_IT_DOES = 'Say what such an example does, not what it lacks. One sentence that begins with "The".'
 
 
-def describe_row(question: str, row: str, label: str) -> list[BaseMessage]:
-    """Ask for one general sentence about a row and its right label."""
+def describe_row(question: str, row: str, label: str, given: str) -> list[BaseMessage]:
+    """Ask for one general sentence about a row and its right label, which was taken for another one."""
     messages: list[BaseMessage] = [SystemMessage(_DESCRIBE)]
     for asked, answered in _DESCRIBED:
         messages += [HumanMessage(asked), AIMessage(answered)]
-    return [*messages, HumanMessage(f"question: {question}\nexample: {row}\nlabel: {label}")]
+    contrast = f", not {given}" if given else ""
+    return [*messages, HumanMessage(f"question: {question}\nexample: {row}\nlabel: {label}{contrast}")]
+
+
+def describe_again(messages: Sequence[BaseMessage], sentence: str) -> list[BaseMessage]:
+    """Ask for a sentence that says something, after one that only denies."""
+    return [*messages, AIMessage(sentence), HumanMessage(_SAY_WHAT_IT_DOES)]
 
 
 # -- the reflective proposer: a group of mistakes, one structured call ------------------------------------------

@@ -6,9 +6,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 from langgraph.types import Checkpointer
-from pydantic import ValidationError
 
-from langchain_model_alignment.artifacts import one_line
 from langchain_model_alignment.cache import AnswerCache, MemoryCache
 from langchain_model_alignment.calls import ChatModelLike, as_caller
 from langchain_model_alignment.errors import ConfigurationError, DataError
@@ -451,7 +449,4 @@ def _hyperparameters(given: TrainingHyperparameters | Mapping[str, Any] | None) 
         return given
     if given is not None and not isinstance(given, Mapping):
         raise ConfigurationError("hparams takes TrainingHyperparameters, or a dict of some of them.")
-    try:
-        return TrainingHyperparameters(**dict(given or {}))
-    except ValidationError as error:
-        raise DataError(f"The hyperparameters do not fit ({one_line(error)}); see TrainingHyperparameters.") from error
+    return TrainingHyperparameters(**dict(given or {}))

@@ -19,16 +19,14 @@ _QUOTE = 8  # words in a row that make a quotation
 _DOUBTFUL = 2  # rows that a principle must have decided before it is doubted
 
 
-async def mine(
-    training: Training, rulebook: Rulebook, step: int, config: RunnableConfig | None
-) -> tuple[Mined, Classifier]:
+async def mine(training: Training, rulebook: Rulebook, config: RunnableConfig | None) -> tuple[Mined, Classifier]:
     """Label training rows until there are mistakes enough to learn from, or no rows any more.
 
     Returns:
         The rows with what was said of them, and the classifier that said it. Failed calls are neither right nor wrong.
     """
     want = training.proposer.wants(training.hparams.n_incorrect_predictions_to_sample)
-    rows, size = training.sample(step), training.hparams.n_mining_examples
+    rows, size = training.sample(rulebook.steps + 1), training.hparams.n_mining_examples
     wrong: list[tuple[Row, Labeled]] = []
     right: list[tuple[Row, Labeled]] = []
     classifier = Classifier(training.caller, rulebook)

@@ -19,7 +19,7 @@ from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.models import limit_of
 from langchain_model_alignment.structured import ask_structured
-from langchain_model_alignment.wording import clean_sentence
+from langchain_model_alignment.wording import clean_sentence, is_negated
 
 __all__ = ["DescribingProposer", "Mined", "Proposal", "Proposer", "ReflectiveProposer", "first_principles"]
 
@@ -198,7 +198,7 @@ class DescribingProposer:
     ) -> Proposals:
         """Propose bundles of descriptions, one call a mistake; see `Proposer`."""
         mixed = _mixed(mined.wrong)[: groups * _BUNDLE]
-        results, failed = await _settled([self._describe(rulebook, row, config) for row, _ in mixed])
+        results, failed = await _settled([self._describe(rulebook, row, found, config) for row, found in mixed])
         adds = [add for add in results if add.text != "-"]
         bundles = [adds[at : at + _BUNDLE] for at in range(0, len(adds), _BUNDLE)]
         reasons = [f"what {len(bundle)} mistakes have in common with their right labels" for bundle in bundles]
@@ -208,10 +208,10 @@ class DescribingProposer:
         ]
         return Proposals(tuple(found), failed)
 
-    async def _describe(self, rulebook: Rulebook, row: Row, config: RunnableConfig | None) -> Add:
-        label = _name(rulebook.task.labels, row.label)
-        messages = instructions.describe_row(rulebook.task.question, row.text, label)
-        sentence = await _sentence(self._caller, messages, config)
+    async def _describe(self, rulebook: Rulebook, row: Row, found: Labeled, config: RunnableConfig | None) -> Add:
+        labels = rulebook.task.labels
+        label, given = _name(labels, row.label), _name(labels, found.label)
+        sentence = await _description(self._caller, rulebook, row, given, config)
         return Add(text=sentence or "-", label=label, evidence=(row.id,), reason="describes a mistake")
 
 
@@ -228,6 +228,9 @@ async def first_principles(
     async def write(index: int, label: str) -> Add:
         examples = [row for row in rows if row.label == index][:_EXAMPLES]
         others = [other for other in task.labels if other != label]
+        if caller.traits.small:  # it restates the label when it sees several rows
+            text = await _description(caller, rulebook, examples[0], "", config)
+            return Add(text=text or label, label=label, evidence=(examples[0].id,), reason="first principle")
         messages = instructions.begin_label(task.question, label, others, [row.text for row in examples])
         sentence = await _sentence(caller, messages, config)
         evidence = tuple(row.id for row in examples)
@@ -289,6 +292,16 @@ async def _settled(work: Sequence[Awaitable[Any]]) -> tuple[list[Any], tuple[str
             raise result
     found = [result for result in results if not isinstance(result, BaseException)]
     return found, tuple(type(result).__name__ for result in results if isinstance(result, BaseException))
+
+
+async def _description(caller: Caller, rulebook: Rulebook, row: Row, given: str, config: RunnableConfig | None) -> str:
+    """One sentence about a row and its label; one that only says what the row lacks is asked for once more."""
+    task = rulebook.task
+    messages = instructions.describe_row(task.question, row.text, _name(task.labels, row.label), given)
+    sentence = await _sentence(caller, messages, config)
+    if not is_negated(sentence):
+        return sentence
+    return await _sentence(caller, instructions.describe_again(messages, sentence), config)
 
 
 async def _sentence(caller: Caller, messages: Sequence[BaseMessage], config: RunnableConfig | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from typing_extensions import TypedDict
@@ -12,6 +12,7 @@ from langchain_model_alignment.constitution import Value
 from langchain_model_alignment.errors import ArtifactError, DataError
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scorecard import METRICS, Scorecard
+from langchain_model_alignment.labeling.task import as_data_error
 from langchain_model_alignment.usage import Usage
 
 __all__ = ["CandidateRecord", "Mistake", "StepRecord", "TrainingHyperparameters", "TrainingResult"]
@@ -61,16 +62,24 @@ class TrainingHyperparameters(Value):
     patience: int = 5
     """Steps without gain after which `train` stops."""
 
+    if not TYPE_CHECKING:  # who checks types sees the fields
+
+        def __init__(self, **fields: Any) -> None:
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                raise as_data_error(error, "The hyperparameters do not fit") from None
+
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         for name, least in (
             *(("n_incorrect_predictions_to_sample", 1), ("n_mutations_to_try", 1), ("n_best", 1)),
             *(("n_validation_examples", 1), ("max_candidates", 1), ("max_principles_per_label", 1), ("patience", 1)),
             *(("n_mining_examples", 1), ("n_calibration_examples", 2), ("n_screening_examples", 0)),
-            ("n_evidence_examples", 0),
+            *(("n_evidence_examples", 0), ("block_size", 1)),
         ):
-            if getattr(self, name) < least:
-                raise DataError(f"The hyperparameter {name} is {getattr(self, name)}; give at least {least}.")
+            if (given := getattr(self, name)) is not None and given < least:
+                raise DataError(f"The hyperparameter {name} is {given}; give at least {least}.")
         if isinstance(self.score_fn, str) and self.score_fn not in METRICS:
             raise DataError(f"There is no score_fn {self.score_fn!r}; take one of {', '.join(METRICS)}, or a function.")
         return self

@@ -67,6 +67,8 @@ class Rulebook(Value):
     evidence: dict[str, Evidence] = Field(default_factory=dict)
     """By principle id."""
     score: Score | None = None
+    steps: int = 0
+    """Training steps behind it, so that the next one looks at other rows."""
 
     @classmethod
     def of(cls, task: LabelingTask, principles: Mapping[Any, Sequence[str]], **fields: Any) -> Self:

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 
 from langchain_model_alignment.constitution import digest
@@ -46,17 +47,20 @@ def set_apart(rows: Sequence[Row], n: int, seed: int) -> tuple[list[Row], list[R
         The rows to train on, in the order given, and the rows to validate on.
     """
     n = min(n, int(len(rows) * _MOST_SHARE))
-    labels = {row.label for row in rows}
-    left = {label: sum(row.label == label for row in rows) for label in labels}
-    chosen: dict[str, None] = {}
+    left = Counter(row.label for row in rows)
+    twins: dict[str, list[Row]] = {}
+    for row in rows:
+        twins.setdefault(row.text, []).append(row)
+    chosen: set[str] = set()
+    taken = 0
     for row in stratified(rows, seed, "validation"):
-        twins = [other.id for other in rows if other.text == row.text] if "-" in row.id else [row.id]
-        if len(chosen) + len(twins) <= n and left[row.label] > len(twins) and row.id not in chosen:
-            chosen.update(dict.fromkeys(twins))
-            left[row.label] -= len(twins)
-    texts = {row.text for row in rows if row.id in chosen}
-    training = [row for row in rows if row.id not in chosen and row.text not in texts]
-    return training, [row for row in rows if row.id in chosen]
+        leaving = Counter(twin.label for twin in twins[row.text])
+        if row.text in chosen or taken + leaving.total() > n or any(left[label] <= leaving[label] for label in leaving):
+            continue
+        chosen.add(row.text)
+        taken += leaving.total()
+        left -= leaving
+    return [row for row in rows if row.text not in chosen], [row for row in rows if row.text in chosen]
 
 
 def without_shared(training: Sequence[Row], validation: Sequence[Row]) -> list[Row]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
-from pydantic import field_validator, model_validator
+from pydantic import ValidationError, field_validator, model_validator
 
+from langchain_model_alignment.artifacts import one_line
 from langchain_model_alignment.constitution import Value, digest
 from langchain_model_alignment.errors import DataError
 
@@ -59,6 +60,14 @@ class LabelingTask(Value):
     """The question, in a sentence."""
     truncation_length: int | None = 100
     """The most words of each input; the ones in the middle are left out. None keeps all."""
+
+    if not TYPE_CHECKING:  # who checks types sees the fields
+
+        def __init__(self, **fields: Any) -> None:
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                raise as_data_error(error, "The task does not fit") from None
 
     @field_validator("input_names", mode="before")
     @classmethod
@@ -145,6 +154,8 @@ class LabelingTask(Value):
         if hasattr(data, "columns"):
             self._check_there([str(name) for name in data.columns], wanted)
             by_text = {str(name): name for name in data.columns}
+            if twice := [name for name in wanted if [str(column) for column in data.columns].count(name) > 1]:
+                raise DataError(f"The table has the column {twice[0]!r} twice; drop or rename one.")
             return {name: data[by_text[name]].tolist() for name in wanted}, len(data)
         rows = [data] if isinstance(data, Mapping) else list(data)
         there = list(dict.fromkeys(name for row in rows for name in row))
@@ -165,19 +176,26 @@ class LabelingTask(Value):
                 f"{len(empty)} rows have no {self.label_name} (rows {_few(empty)}, counted from 0); label them or "
                 "leave them out."
             )
-        known: dict[Any, int | None] = {}
+        known: dict[str, int | None] = {}
         found = []
         for value in values:
-            if value not in known:
-                known[value] = self.index_of(value)
-            found.append(known[value])
+            key = repr(value)  # a list is no key, and True is the same key as 1
+            if key not in known:
+                known[key] = self.index_of(value)
+            found.append(known[key])
         unknown = [value for value, index in known.items() if index is None]
         if unknown:
             raise DataError(
-                f"The column {self.label_name!r} holds {_few([repr(value) for value in unknown])}, but the labels are "
+                f"The column {self.label_name!r} holds {_few(unknown)}, but the labels are "
                 f"{_few(list(self.labels), 20)}; add it to label_values or correct the rows."
             )
         return found
+
+
+def as_data_error(error: ValidationError, subject: str) -> DataError:
+    """Return the sentence of ours that a validation ended with, or what else it found in one line."""
+    own = error.errors()[0].get("ctx", {}).get("error")
+    return own if isinstance(own, DataError) else DataError(f"{subject}: {one_line(error)}.")
 
 
 def truncate(text: str, words: int | None) -> str:

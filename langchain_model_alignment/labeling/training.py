@@ -104,7 +104,7 @@ class Training:
         return min(ways, key=lambda way: way.calibration.loss if way.calibration else 0.0)
 
     def sample(self, step: int) -> list[Row]:
-        """Return the training rows in the order in which a step looks through them for mistakes."""
+        """Return the training rows in the order in which a step looks through them for mistakes, another each step."""
         return stratified(self.training, self.hparams.seed, f"step {step}")
 
     def score(self, predictions: Sequence[int]) -> float:
