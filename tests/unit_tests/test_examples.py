@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from langchain_core.messages import BaseMessage
 
-from langchain_model_alignment import AlignedPrompt
+from langchain_model_alignment import AlignedPrompt, Rulebook
 from tests.fakes import ScriptedChatModel
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -31,6 +31,14 @@ def mind(messages: list[BaseMessage]) -> str:
         return json.dumps({"reason": "asked", "action": "add", "principle": rule})
     if "rewrite instructions" in system:
         return json.dumps({"text": ""})
+    if "rulebook of a labeler" in system:
+        edit = {"kind": "add", "label": "heron", "text": "The message is about money."}
+        return json.dumps({"edits": [edit, {**edit, "text": "The message names a fee or a fine."}]})
+    if "labeling principles" in system:
+        return "The message asks something."
+    if "Which desk" in system:
+        paid = ("pa", "fee", "fine", "price", "refund", "charge", "bill", "cost", "card")
+        return "heron" if "money" in system and any(word in told for word in paid) else "falcon"
     return f"An answer to: {told}"
 
 
@@ -77,6 +85,16 @@ def test_the_aligned_prompt_and_the_principle_chain_drop_into_chains(
     assert "Never mention other shops." not in model.requests[0].text
     assert "Never mention other shops." in model.last.messages[0].text
     assert "You answer for Acme." in model.last.messages[0].text
+
+
+@pytest.mark.usefixtures("model")
+def test_a_labeler_is_trained_and_its_report_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    run("train_a_labeler.py", "--out", str(tmp_path), monkeypatch=monkeypatch)
+    assert any("money" in p.text for p in Rulebook.load(tmp_path / "rulebook.json").enabled())
+    assert "The message is about money." in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Accuracy on new messages: 0." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))

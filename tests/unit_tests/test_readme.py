@@ -28,6 +28,7 @@ def test_the_code_runs(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(
         langchain_model_alignment, "local_chat_model", lambda: ScriptedChatModel(reply=scripted), raising=False
     )
+    (tmp_path / "examples").symlink_to(Path(__file__).parents[2] / "examples")
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 (our own page)
 
