@@ -1,6 +1,6 @@
 """Labels train a rulebook: run with `python examples/train_a_labeler.py`, on the local model and without any key.
 
-About ten minutes on two cores. Give any other chat model, or two: a strong one to write principles, a cheap one to label.
+About ten minutes on two cores. Any other chat model will do, or two: a strong one to write, a cheap one to label.
 """
 
 import argparse

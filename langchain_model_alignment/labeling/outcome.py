@@ -1,0 +1,64 @@
+"""From the state that a training run ended with to the result that a person keeps."""
+
+from langchain_model_alignment.labeling.records import Mistake, TrainingResult
+from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.labeling.scorecard import Scorecard, make_scorecard
+from langchain_model_alignment.labeling.state import CandidateState, LabelerState
+from langchain_model_alignment.labeling.training import Training
+from langchain_model_alignment.usage import Usage
+
+__all__ = ["result_of"]
+
+_MOST_MISTAKES = 50
+
+
+def result_of(training: Training, state: LabelerState) -> TrainingResult:
+    """Return what a run left behind, from the state that its graph ended with."""
+    candidates = state["candidates"]
+    best = candidates[state["best"][0]]
+    by_origin = {c["record"]["origin"]: c for c in candidates.values()}
+    zero = by_origin.get("zero-shot")
+    hparams = training.hparams.model_dump(exclude={"score_fn"})
+    return TrainingResult(
+        rulebook=Rulebook.model_validate(best["rulebook"]),
+        initial=Rulebook.model_validate(by_origin["initial"]["rulebook"]),
+        history=tuple(state["history"]),
+        usage=Usage.model_validate(state["usage"]),
+        stopped_because=state["stopped"],
+        scorecard=_scorecard(training, best),
+        zero_shot=_scorecard(training, zero) if zero else None,
+        mistakes=_mistakes(training, best),
+        about={
+            "train_model": training.writer.name,
+            "eval_model": training.caller.name,
+            "data": training.fingerprint,
+            "task": training.task.fingerprint(),
+            "training_rows": len(training.training),
+            "calibration_rows": len(training.calibration),
+            "validation_rows": len(training.validation),
+            "metric": training.metric_name,
+            "hyperparameters": hparams,
+        },
+    )
+
+
+def _scorecard(training: Training, candidate: CandidateState) -> Scorecard:
+    true = [row.label for row in training.validation if row.label is not None]
+    return make_scorecard(training.task, true, candidate["predictions"], len(candidate["errors"]))
+
+
+def _mistakes(training: Training, candidate: CandidateState) -> tuple[Mistake, ...]:
+    labels = training.task.labels
+    wrong: list[Mistake] = [
+        {
+            "row": row.text,
+            "label": labels[row.label or 0],
+            "prediction": labels[given] if given >= 0 else "",
+            "confidence": sure,
+        }
+        for row, given, sure in zip(
+            training.validation, candidate["predictions"], candidate["confidences"], strict=True
+        )
+        if row.label != given
+    ]
+    return tuple(sorted(wrong, key=lambda m: -(m["confidence"] or 0.0))[:_MOST_MISTAKES])
