@@ -126,13 +126,18 @@ class Classifier:
         try:
             answer = await self.caller.ask(messages, config=config, **self._options)
             found = self._read(answer)
-            if self.explain and found.label is not None and self._principles:
-                found = replace(found, principle_ids=await self.deciding(row, found.label, config))
-            return found
         except AuthenticationError:
             raise
         except ModelError as error:
             return Labeled(None, error=str(error), kind=type(error).__name__)
+        if not self.explain or found.label is None or not self._principles:
+            return found
+        try:
+            return replace(found, principle_ids=await self.deciding(row, found.label, config))
+        except AuthenticationError:
+            raise
+        except ModelError as error:  # the label was paid for and stays
+            return replace(found, error=str(error), kind=type(error).__name__)
 
     async def deciding(self, row: str, label: int, config: RunnableConfig | None = None) -> tuple[str, ...]:
         """Ask which principles decided, and return their ids.

@@ -100,6 +100,7 @@ class _Nodes:
         self._rows = {row.id: row for row in training.training}
         self._fingerprint = training.fingerprint
         self._since = time.monotonic()
+        self._counted = _together(training)
 
     async def begin(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
         """Put up what training begins with; a run that ended goes on from where it stood."""
@@ -283,67 +284,71 @@ class _Nodes:
 
     async def select(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
         """Keep the best, write the step down, and decide whether to go on."""
-        step, current = state["step"], state["current"]
-        parent = current["parent"]
-        tried = {
-            id: c
-            for id, c in state["candidates"].items()
-            if id not in state["best"] and c["record"]["parent"] == parent
-        }
+        step, current, candidates = state["step"], state["current"], state["candidates"]
         finished = {
             id: (Rulebook.model_validate(c["rulebook"]), c["predictions"])
-            for id, c in state["candidates"].items()
+            for id, c in candidates.items()
             if len(c["predictions"]) == self._all
         }
         if not finished:
             raise BudgetError(f"The budget ended before one rulebook was scored: {state['budget']}")
         order = sorted(finished, key=lambda id: int(id[1:]))
         best = select.choose(self._training, finished, order, self._keep)
-        gained = best[0] != (state["best"][0] if state["best"] else None)
-        idle = 0 if gained else state["idle"] + 1
-        for c in tried.values():
-            for kind in c["errors"]:
-                current["failures"][kind] = current["failures"].get(kind, 0) + 1
-        top = finished[best[0]][1]
-        usage = _together(self._training)
-        before = Usage.model_validate(state.get("usage") or {})
-        now = time.monotonic()
-        record: StepRecord = {
-            **current,
-            "candidates": [c["record"] for c in tried.values()],
-            "best": best[0],
-            "score": self._training.score(top),
-            "interval": list(interval(sum(self._training.right(top)), self._all)),
-            "gained": gained and step > 0,
-            "calls": usage.calls - before.calls,
-            "tokens": usage.tokens - before.tokens,
-            "seconds": round(now - self._since, 3),
-        }
-        self._since = now
-        wrong = current["wrong"] if step and current["sampled"] == len(self._training.training) else None
-        why = state["budget"] or select.why_stop(
-            step, state.get("steps", 1), idle, self._training.hparams.patience, wrong
-        )
+        idle = 0 if best[:1] != state["best"][:1] else state["idle"] + 1
+        record, usage = self._written_down(state, best[0])
+        everything = current["sampled"] == len(self._training.training)
+        wrong = current["wrong"] if step and everything else None
+        patience = self._training.hparams.patience
+        why = state["budget"] or select.why_stop(step, state.get("steps", 1), idle, patience, wrong)
         self._tell({"type": "step", "record": record, "usage": usage.model_dump()})
         if why:
             self._tell({"type": "end", "why": why})
-        changes: dict[str, CandidateState | None] = {}
-        for id, c in state["candidates"].items():
+        parent = current["parent"]
+        steps = 0 if parent is None else candidates[parent]["rulebook"]["steps"] + 1
+        kept: dict[str, CandidateState | None] = {}
+        for id, c in candidates.items():
             if id in best:
-                changes[id] = self._scored(
-                    c, 0 if parent is None else state["candidates"][parent]["rulebook"]["steps"] + 1
-                )
+                kept[id] = self._scored(c, steps)
             else:  # what training began with stays, for comparison
                 stays = c["record"]["origin"] in ("initial", "zero-shot")
-                changes[id] = left_race(c, "not among the best") if stays else None
+                kept[id] = left_race(c, "not among the best") if stays else None
         return {
             "best": best,
             "idle": idle,
-            "candidates": changes,  # type: ignore[typeddict-item]  # the reducer takes None out
+            "candidates": kept,  # type: ignore[typeddict-item]  # the reducer takes None out
             "history": [*state["history"], record],
             "usage": usage.model_dump(),
             "stopped": why,
         }
+
+    def _written_down(self, state: LabelerState, best: str) -> tuple[StepRecord, Usage]:
+        """The record of the step that ends, and what the whole run has used, earlier processes included."""
+        current, parent = state["current"], state["current"]["parent"]
+        tried = [
+            c for id, c in state["candidates"].items() if id not in state["best"] and c["record"]["parent"] == parent
+        ]
+        failures = dict(current["failures"])
+        for kind in (kind for c in tried for kind in c["errors"]):
+            failures[kind] = failures.get(kind, 0) + 1
+        predictions = state["candidates"][best]["predictions"]
+        now, used = time.monotonic(), _together(self._training)
+        usage = Usage.model_validate(state.get("usage") or {})
+        calls, tokens = used.calls - self._counted.calls, used.tokens - self._counted.tokens
+        usage.add(**{name: value - getattr(self._counted, name) for name, value in used})
+        record: StepRecord = {
+            **current,
+            "failures": failures,
+            "candidates": [c["record"] for c in tried],
+            "best": best,
+            "score": self._training.score(predictions),
+            "interval": list(interval(sum(self._training.right(predictions)), self._all)),
+            "gained": bool(state["best"]) and best != state["best"][0],
+            "calls": calls,
+            "tokens": tokens,
+            "seconds": round(now - self._since, 3),
+        }
+        self._since, self._counted = now, used
+        return record, usage
 
     def _scored(self, candidate: CandidateState, steps: int) -> CandidateState:
         rulebook = Rulebook.model_validate(candidate["rulebook"])

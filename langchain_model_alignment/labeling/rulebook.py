@@ -147,20 +147,21 @@ class Rulebook(Value):
         """
         from langchain_model_alignment.templates import PromptMessage, Template
 
-        names = {name: "".join(c if c.isalnum() else "_" for c in name) for name in self.task.input_names}
-        names = {name: safe if safe.isidentifier() else f"input_{safe}" for name, safe in names.items()}
-        partial = "rulebook"
-        while partial in names.values():
-            partial += "_"
+        names: dict[str, str] = {}
+        for name in self.task.input_names:
+            safe = "".join(c if c.isalnum() else "_" for c in name)
+            names[name] = _another(safe if safe.isidentifier() else f"input_{safe}", names.values())
+        partial, question = _another("rulebook", names.values()), _another("question", names.values())
         row = "\n".join(f"{name}: {{{safe}}}" for name, safe in names.items())
         # In plain words: where codes stood for labels, their letters would mean nothing to whoever reads the answer.
         text = self.model_copy(update={"scoring": "text"}).system_text()
-        messages = (
-            PromptMessage(role="system", text=f"{{{partial}}}"),
-            PromptMessage(role="human", text=self.human_text(row)),
-        )
-        literals = tuple(n for n in Template(messages=messages).variables if n not in {*names.values(), partial})
-        return Template(messages=messages, partials={partial: text}, literals=literals).to_prompt()
+        partials, human = {partial: text}, row
+        if self.layout == "question":
+            partials[question] = self.task.question
+            human = instructions.asked_again(row, f"{{{question}}}")
+        messages = (PromptMessage(role="system", text=f"{{{partial}}}"), PromptMessage(role="human", text=human))
+        literals = tuple(n for n in Template(messages=messages).variables if n not in {*names.values(), *partials})
+        return Template(messages=messages, partials=partials, literals=literals).to_prompt()
 
     def check_task(self, task: LabelingTask) -> None:
         """Refuse to be used for another task.
@@ -210,3 +211,11 @@ class Rulebook(Value):
             raise ArtifactError(
                 f"{where} is no rulebook of this version ({one_line(error)}); give a rulebook.json of this library."
             ) from error
+
+
+def _another(name: str, taken: Iterable[str]) -> str:
+    """The name, or one like it that is not taken."""
+    known = set(taken)
+    while name in known:
+        name += "_"
+    return name

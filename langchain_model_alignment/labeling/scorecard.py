@@ -72,6 +72,8 @@ def make_metric(score_fn: MetricName | str | Callable[..., float], task: Labelin
         if score_fn == "balanced_accuracy":
             return float(m.recall_score(true, given, labels=seen, average="macro", zero_division=0))
         if score_fn == "kappa":
+            if len({*true, *given}) < 2:  # undefined: nothing but chance can agree on one label
+                return 0.0
             found = float(m.cohen_kappa_score(true, given, labels=[*labels, -1]))
             return 0.0 if math.isnan(found) else found
         chosen = [index] if score_fn == "f1_binary" else seen
