@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from langchain_model_alignment.calls import Answer, Caller, ChatModelLike, as_caller
 from langchain_model_alignment.errors import (
+    AlignmentError,
     AuthenticationError,
     BadRequestError,
     ConfigurationError,
@@ -186,18 +187,27 @@ async def gather_rows(
 ) -> list[T]:
     """Work on rows side by side, `width` at a time, and return the results in the order of the rows.
 
-    The first exception ends the others. A task for each of a million rows would cost more than its call.
+    After an error of ours no other row is begun, and it is raised when the calls in flight, which are paid for, are
+    answered. A task for each of a million rows would cost more than its call.
     """
     results: list[Any] = [None] * len(rows)
     left = iter(range(len(rows)))
+    failed: list[AlignmentError] = []
 
     async def worker() -> None:
         for at in left:
-            results[at] = await work(rows[at])
+            try:
+                results[at] = await work(rows[at])
+            except AlignmentError as error:
+                failed.append(error)
+            if failed:
+                return
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(width, len(rows))):
             group.create_task(worker())
+    if failed:
+        raise failed[0]
     return results
 
 

@@ -48,6 +48,7 @@ class _Work(TypedDict):
     """What one Send carries."""
 
     id: str
+    data: str
     candidate: CandidateState
     parent: CandidateState | None
     screening: evaluate.Screening | None
@@ -70,10 +71,8 @@ def create_training_graph(
     graph: StateGraph[LabelerState, None, LabelerInput, LabelerOutput] = StateGraph(
         LabelerState, input_schema=LabelerInput, output_schema=LabelerOutput
     )
-    for name in ("begin", "mutate", "combine", "judge", "select"):
-        graph.add_node(name, _node(getattr(nodes, name)))
-    graph.add_node("screen", _node(nodes.screen))
-    graph.add_node("race", _node(nodes.race))
+    for name in ("begin", "mutate", "screen", "combine", "race", "judge", "select"):
+        graph.add_node(name, nodes.node(name))
     graph.add_edge(START, "begin")
     graph.add_conditional_edges("begin", nodes.after_begin, ["race", "mutate", END])
     graph.add_conditional_edges("mutate", nodes.after_mutate, ["screen", "select"])
@@ -83,10 +82,6 @@ def create_training_graph(
     graph.add_conditional_edges("judge", nodes.to_race, ["race", "select"])
     graph.add_conditional_edges("select", _after_select, ["mutate", END])
     return graph
-
-
-def _node(step: Callable[[Any, RunnableConfig], Coroutine[Any, Any, LabelerState]]) -> Runnable[Any, Any]:
-    return make_runnable(step, name=step.__name__, input_type=dict[str, Any], output_type=dict[str, Any])
 
 
 class _Nodes:
@@ -102,13 +97,22 @@ class _Nodes:
         self._since = time.monotonic()
         self._counted = _together(training)
 
+    def node(self, name: str) -> Runnable[Any, Any]:
+        """Return a step as a node, which refuses to go on with other data wherever the run stood."""
+        step: Callable[[Any, RunnableConfig], Coroutine[Any, Any, LabelerState]] = getattr(self, name)
+
+        async def checked(state: Any, config: RunnableConfig) -> LabelerState:
+            if state.get("data", self._fingerprint) != self._fingerprint:
+                raise ArtifactError(
+                    f"This run was begun with other data, another task or another seed (fingerprint {state['data']}, "
+                    f"these have {self._fingerprint}): give the same ones, or begin a new run in another place."
+                )
+            return await step(state, config)
+
+        return make_runnable(checked, name=name, input_type=dict[str, Any], output_type=dict[str, Any])
+
     async def begin(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
         """Put up what training begins with; a run that ended goes on from where it stood."""
-        if state.get("data", self._fingerprint) != self._fingerprint:
-            raise ArtifactError(
-                f"This run was begun with other data or another task (fingerprint {state['data']}, these have "
-                f"{self._fingerprint}): give the same rows and task, or begin a new run in another place."
-            )
         steps = state.get("steps", 1)
         if state.get("best"):
             return {"stopped": "" if state["step"] < steps else state["stopped"], "budget": "", "idle": 0}
@@ -376,6 +380,7 @@ class _Nodes:
                 node,
                 _Work(
                     id=id,
+                    data=state["data"],
                     candidate=candidate,
                     parent=state["candidates"][parent] if parent else None,
                     screening=state.get("screening"),

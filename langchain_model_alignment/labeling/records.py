@@ -1,10 +1,11 @@
 """What a training run is told, and what it leaves behind: plain values, JSON in and out."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from typing_extensions import TypedDict
 
 from langchain_model_alignment.artifacts import one_line, read_json, write_text
@@ -45,7 +46,7 @@ class TrainingHyperparameters(Value):
     truncation_length: int | None = 100
     """The most words of each input."""
     max_candidates: int = 6
-    """Candidates of a step, at most."""
+    """Proposals that a step tries, at most; a deletion, a crossover and a combination come on top."""
     max_principles_per_label: int = 8
     n_mining_examples: int = 32
     """Training rows that a step labels at least, to find mistakes."""
@@ -153,6 +154,8 @@ class Mistake(TypedDict):
 class TrainingResult(Value):
     """What a training run leaves behind."""
 
+    model_config = ConfigDict(ser_json_inf_nan="constants")  # a metric of one's own may give NaN
+
     version: Literal[1] = 1
     rulebook: Rulebook
     """The best one on the validation rows."""
@@ -176,7 +179,8 @@ class TrainingResult(Value):
         Raises:
             ArtifactError: It cannot be written.
         """
-        return write_text(path, self.model_dump_json(indent=1) + "\n")
+        plain = self.model_dump(mode="json")  # `model_dump_json` makes NaN null in the values inside, as in `rulebook`
+        return write_text(path, json.dumps(plain, ensure_ascii=False, indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

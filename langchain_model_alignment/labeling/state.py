@@ -44,6 +44,10 @@ def _merged(old: dict[str, CandidateState], new: dict[str, CandidateState | None
     return {id: value for id, value in {**old, **new}.items() if value is not None}
 
 
+def _latest(old: str, new: str) -> str:
+    return new
+
+
 class LabelerState(TypedDict, total=False):
     """The state of a training run; give `steps`, and a `rulebook` to begin with one."""
 
@@ -68,8 +72,8 @@ class LabelerState(TypedDict, total=False):
     tried: list[str]
     """Fingerprints of all rulebooks that were tried."""
     usage: dict[str, Any]
-    budget: str
-    """What a spent budget said."""
+    budget: Annotated[str, _latest]
+    """What a spent budget said; several candidates may meet its end at once."""
     stopped: str
     """Why training ended; empty while it runs."""
 

@@ -60,8 +60,9 @@ class Training:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the task and the rows, to tell a run of other data from this one."""
-        return digest([self.task.fingerprint(), data_fingerprint(self.training, self.calibration, self.validation)])
+        """A hash of the task and the rows, to tell a run of other data, or in another order, from this one."""
+        rows = data_fingerprint(self.training, self.calibration, self.validation)
+        return digest([self.task.fingerprint(), rows, [row.id for row in self.validation]])
 
     @property
     def metric_name(self) -> str:

@@ -5,6 +5,7 @@ import math
 import re
 import sys
 from html.parser import HTMLParser
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 
 from langchain_model_alignment.constitution import Add, Delete, Edit, PrincipleEdit, Set
 from langchain_model_alignment.errors import ConfigurationError
-from langchain_model_alignment.labeling.figures import most_confused, one_line, tag
+from langchain_model_alignment.labeling.figures import most_confused
+from langchain_model_alignment.labeling.page import one_line, tag
 from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord, TrainingResult
 from langchain_model_alignment.labeling.report import report_html, write_report
 from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook, Score
 from langchain_model_alignment.labeling.scorecard import make_scorecard
+from langchain_model_alignment.labeling.story import ancestors
 from langchain_model_alignment.labeling.task import LabelingTask
 from langchain_model_alignment.usage import Usage
 
@@ -232,6 +235,18 @@ def test_another_metric_is_named_and_gets_no_interval_of_the_accuracy():
     assert "Intervals are known for the accuracy only" in page
 
 
+def test_the_metric_is_the_one_of_the_training_where_the_rulebook_has_no_score():
+    named = trained(about={"metric": "kappa"})
+    assert named.rulebook.score is None
+    assert "Cohen&#x27;s kappa from 0.000 (zero-shot) to 0.750" in report_html(named)
+    assert "Cohen&#x27;s kappa 0.500, 4 validation rows." in report_html(result_of(START, about={"metric": "kappa"}))
+
+
+def test_the_score_of_the_rulebook_names_the_metric_before_the_training_does():
+    scored = START.model_copy(update={"score": Score(metric="f1", value=0.5, rows=4)})
+    assert "Macro F1" in report_html(trained(rulebook=scored, about={"metric": "kappa"}))
+
+
 def test_the_curve_shows_the_zero_shot_and_the_last_score(page):
     curve = page.split('class="curve-880"')[1].split("</svg>")[0]
     assert ">zero-shot 50%</text>" in curve
@@ -342,8 +357,22 @@ def test_scores_that_are_missing_or_no_number_are_a_dash():
     assert "Step 1 75% → –" in told
 
 
+def test_numbers_that_are_none_survive_the_file(tmp_path):
+    odd = candidate("c1", score=math.nan, screened=math.inf)
+    lost = step(1, "c1", odd, score=math.nan, interval=[math.nan, math.nan], seconds=-math.inf)
+    book = START.model_copy(update={"score": Score(metric="mine", value=math.nan, rows=4)})
+    mistake = {"row": "text: hm", "label": "yes", "prediction": "no", "confidence": math.nan}
+    given = trained(rulebook=book, history=(lost,), mistakes=[mistake], about={"mine": {"worst": math.nan}})
+    loaded = TrainingResult.load(given.save(tmp_path / "result.json"))
+    assert repr(loaded) == repr(given)  # NaN is equal to nothing, but looks the same
+    assert "nan" in repr(loaded.history[0]["candidates"][0]["score"])
+    assert report_html(loaded) == report_html(given)
+
+
 def test_parents_in_a_circle_end_the_walk():
     circle = step(0, "c0", candidate("c0", parent="c1"), candidate("c1", parent="c0"))
+    walk = [record["id"] for _, record in islice(ancestors([circle]), 9)]
+    assert walk == ["c0", "c1"]  # before the report, which would never end
     assert "there from the start" in report_html(result_of(START, history=(circle,)))
 
 
