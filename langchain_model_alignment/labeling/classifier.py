@@ -286,4 +286,5 @@ def create_classifier_chain(
         text = task.show(row)
         return classifier.prediction(text, await classifier.label(text, config))
 
-    return make_runnable(classify, name="classify", input_type=dict[str, Any], output_type=Prediction)
+    row: Any = TypedDict("Row", dict.fromkeys(task.input_names, Any))  # type: ignore[misc]  # for schemas
+    return make_runnable(classify, name="classify", input_type=row, output_type=Prediction)

@@ -174,7 +174,7 @@ class _Nodes:
             )
         except BudgetError as error:
             return {**changed, "budget": str(error)}
-        for kind in proposals.failed:
+        for kind in (*mined.failed, *proposals.failed):
             current["failures"][kind] = current["failures"].get(kind, 0) + 1
         others = [Rulebook.model_validate(state["candidates"][id]["rulebook"]) for id in state["best"][1:2]]
         extra = [

@@ -56,7 +56,6 @@ _DESCRIBED = (
         "The ticket reports an injury to a person and asks about the consequences.",
     ),
 )
-_SAY_WHAT_IT_DOES = 'Say what such an example does, not what it lacks. One sentence that begins with "The".'
 
 
 def describe_row(question: str, row: str, label: str, given: str) -> list[BaseMessage]:
@@ -66,11 +65,6 @@ def describe_row(question: str, row: str, label: str, given: str) -> list[BaseMe
         messages += [HumanMessage(asked), AIMessage(answered)]
     contrast = f", not {given}" if given else ""
     return [*messages, HumanMessage(f"question: {question}\nexample: {row}\nlabel: {label}{contrast}")]
-
-
-def describe_again(messages: Sequence[BaseMessage], sentence: str) -> list[BaseMessage]:
-    """Ask for a sentence that says something, after one that only denies."""
-    return [*messages, AIMessage(sentence), HumanMessage(_SAY_WHAT_IT_DOES)]
 
 
 # -- the reflective proposer: a group of mistakes, one structured call ------------------------------------------

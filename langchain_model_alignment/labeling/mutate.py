@@ -11,7 +11,7 @@ from langchain_model_alignment.labeling.proposers import Mined, Proposal
 from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.labeling.training import Training
-from langchain_model_alignment.wording import near_duplicate, quotes
+from langchain_model_alignment.wording import near_duplicate, quotes, stems_in
 
 __all__ = ["combine", "crossover", "deletion", "mine", "refine", "with_evidence"]
 
@@ -29,15 +29,18 @@ async def mine(training: Training, rulebook: Rulebook, config: RunnableConfig | 
     rows, size = training.sample(rulebook.steps + 1), training.hparams.n_mining_examples
     wrong: list[tuple[Row, Labeled]] = []
     right: list[tuple[Row, Labeled]] = []
+    failed: list[str] = []
     classifier = Classifier(training.caller, rulebook)
     for start in range(0, len(rows), size):
         found, classifier = await training.label(rulebook, rows[start : start + size], config)
         for row, labeled in zip(rows[start : start + size], found, strict=True):
-            if labeled.error is None:
+            if labeled.error is not None:
+                failed.append(labeled.kind)
+            else:
                 (right if labeled.label == row.label else wrong).append((row, labeled))
         if len(wrong) >= want:
             break
-    return Mined(tuple(wrong), tuple(right)), classifier
+    return Mined(tuple(wrong), tuple(right), tuple(failed)), classifier
 
 
 async def with_evidence(
@@ -126,8 +129,8 @@ def _trouble(training: Training, rulebook: Rulebook, edit: Add | Edit, others: S
     for other, text in others:
         if near_duplicate(text, edit.text):
             return "says what is there" if other == label else f"says of {label} what is said of {other}"
-    if any(label and edit.text.strip(" .").casefold() == name.casefold() for name in training.task.labels):
-        return "restates the label"
+    if stems_in(edit.text) <= stems_in(f"{training.task.question} {' '.join(training.task.labels)}"):
+        return "restates the question"
     run = min(_QUOTE, max(3, len(edit.text.split())))
     if any(quotes(edit.text, row.text, run) for row in training.training if row.id in edit.evidence):
         return "quotes a row"

@@ -18,6 +18,8 @@ def result_of(training: Training, state: LabelerState) -> TrainingResult:
     best = candidates[state["best"][0]]
     by_origin = {c["record"]["origin"]: c for c in candidates.values()}
     zero = by_origin.get("zero-shot")
+    if zero and len(zero["predictions"]) < len(training.validation):  # a budget may end before it is scored
+        zero = None
     hparams = training.hparams.model_dump(exclude={"score_fn"})
     return TrainingResult(
         rulebook=Rulebook.model_validate(best["rulebook"]),

@@ -19,7 +19,7 @@ from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.models import limit_of
 from langchain_model_alignment.structured import ask_structured
-from langchain_model_alignment.wording import clean_sentence, is_negated
+from langchain_model_alignment.wording import clean_sentence
 
 __all__ = ["DescribingProposer", "Mined", "Proposal", "Proposer", "ReflectiveProposer", "first_principles"]
 
@@ -38,10 +38,12 @@ class Mined:
     Attributes:
         wrong: Rows it labels wrongly; an abstention is wrong.
         right: Rows it labels rightly.
+        failed: Classes of the errors of the rows whose call failed; they are neither.
     """
 
     wrong: tuple[tuple[Row, Labeled], ...]
     right: tuple[tuple[Row, Labeled], ...]
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -220,23 +222,36 @@ async def first_principles(
 ) -> Rulebook:
     """Return a rulebook with one principle for each label, written from a few of its rows.
 
-    Raises:
-        ModelError: A call failed.
-    """
-    task = rulebook.task
+    Where a call fails, or no row of a label is there, a plain sentence with the label's name stands in.
 
-    async def write(index: int, label: str) -> Add:
-        examples = [row for row in rows if row.label == index][:_EXAMPLES]
-        others = [other for other in task.labels if other != label]
+    Raises:
+        ModelError: All calls failed.
+    """
+    task, failed = rulebook.task, list[ModelError]()
+
+    async def write(label: str, examples: Sequence[Row]) -> str:
         if caller.traits.small:  # it restates the label when it sees several rows
-            text = await _description(caller, rulebook, examples[0], "", config)
-            return Add(text=text or label, label=label, evidence=(examples[0].id,), reason="first principle")
+            return await _description(caller, rulebook, examples[0], "", config)
+        others = [other for other in task.labels if other != label]
         messages = instructions.begin_label(task.question, label, others, [row.text for row in examples])
-        sentence = await _sentence(caller, messages, config)
+        return await _sentence(caller, messages, config)
+
+    async def add(index: int, label: str) -> Add:
+        examples = [row for row in rows if row.label == index][: 1 if caller.traits.small else _EXAMPLES]
+        try:
+            sentence = await write(label, examples) if examples else ""
+        except AuthenticationError:
+            raise
+        except ModelError as error:
+            failed.append(error)
+            sentence = ""
         evidence = tuple(row.id for row in examples)
         return Add(text=sentence or f"The row fits {label}.", label=label, evidence=evidence, reason="first principle")
 
-    return rulebook.apply(await asyncio.gather(*(write(index, label) for index, label in enumerate(task.labels))))
+    adds = await asyncio.gather(*(add(index, label) for index, label in enumerate(task.labels)))
+    if len(failed) == len(adds):
+        raise failed[0]
+    return rulebook.apply(adds)
 
 
 def group_mistakes(wrong: Sequence[tuple[Row, Labeled]], groups: int) -> list[list[tuple[Row, Labeled]]]:
@@ -295,13 +310,10 @@ async def _settled(work: Sequence[Awaitable[Any]]) -> tuple[list[Any], tuple[str
 
 
 async def _description(caller: Caller, rulebook: Rulebook, row: Row, given: str, config: RunnableConfig | None) -> str:
-    """One sentence about a row and its label; one that only says what the row lacks is asked for once more."""
+    """One sentence about a row and its label."""
     task = rulebook.task
     messages = instructions.describe_row(task.question, row.text, _name(task.labels, row.label), given)
-    sentence = await _sentence(caller, messages, config)
-    if not is_negated(sentence):
-        return sentence
-    return await _sentence(caller, instructions.describe_again(messages, sentence), config)
+    return await _sentence(caller, messages, config)
 
 
 async def _sentence(caller: Caller, messages: Sequence[BaseMessage], config: RunnableConfig | None) -> str:
@@ -342,6 +354,6 @@ def _as_proposal(
             Edit(id=first.id, text=text, evidence=evidence, reason=reason),
             Add(text=rest, label=first.label, evidence=first.evidence, reason=reason),
         ]
-    elif edit.kind == "reorder" and first and edit.other is not None and 1 <= edit.other <= len(rulebook.constitution):
-        edits = [Move(id=first.id, to=edit.other - 1)]
+    elif edit.kind == "reorder" and first and second and first is not second:
+        edits = [Move(id=first.id, to=[p.id for p in rulebook.constitution].index(second.id))]
     return Proposal(tuple(edits), reason or edit.kind, evidence) if edits else None
