@@ -1,4 +1,4 @@
-"""The single-run code of the predecessor's README runs after changing the import and the model line."""
+"""The code of the predecessor's README runs after changing the import and the model lines."""
 
 import json
 from typing import Any
@@ -98,3 +98,76 @@ def test_a_separate_model_for_the_alignment():
     single_run_prompt.send_input("scissors")
     single_run_prompt.critique_response("the list doesn't include any creative uses")
     assert (first.calls, second.calls) == (1, 1)
+
+
+# -- constitutional experts ------------------------------------------------------------------------------------
+
+ANIMALS = ["cat", "dog", "people", "sister", "bird", "fish"]
+
+
+def judge_that_learns() -> ScriptedChatModel:
+    """Labels hate where a principle speaks of it, and writes the README's principles."""
+
+    def reply(messages: list[BaseMessage]) -> str:
+        system, last = messages[0].text, messages[-1].text
+        if not system.startswith("Does the example contain offensive text?"):
+            hateful = "hate" in last.split("comment: ", 1)[-1].split("\n")[0]
+            if '"second_text"' in last:
+                text = "Comment contains content that expresses hate or discrimination."
+                return json.dumps({"edits": [{"kind": "add", "label": "True", "text": text}]})
+            return "Comment expresses dislike." if hateful else "Comment does not contain negative language."
+        if len(messages) > 2:
+            return "1"
+        return "True" if "hate" in last and ("discrimination" in system or "people" in last) else "False"
+
+    return ScriptedChatModel(reply)
+
+
+def hate_table(n: int, start: int = 0) -> Any:
+    import pandas as pd
+
+    said = [f"I {'hate' if at % 2 else 'love'} all {ANIMALS[at % 6]}s of kind {at}" for at in range(start, start + n)]
+    return pd.DataFrame({"comment": said, "isHate": ["hate" in text for text in said]})
+
+
+def test_constitutional_experts(capsys: Any):
+    import pandas as pd
+
+    from langchain_model_alignment import labeler
+
+    labeler_maker = labeler.Labeler(
+        input_names=["comment"],  # The input features on which classification is based.
+        label_name="isHate",  # The feature to be predicted.
+        label_values=[True, False],
+        task_description="Does the example contain offensive text?",
+        train_model=judge_that_learns(),
+        eval_model=judge_that_learns(),
+    )
+    train_df, test_df = hate_table(80), hate_table(30, 1000)
+    toxicity_labeler = labeler_maker.initialize_checkpoint(train_df)
+
+    for _ in range(2):
+        toxicity_labeler = labeler_maker.train_step(toxicity_labeler, train_df)
+        predictions = labeler_maker.infer_checkpoint(toxicity_labeler, test_df)
+        scorecard = labeler_maker.get_scorecard(test_df, predictions)
+        print(f"Accuracy: {scorecard['accuracy']}")
+
+    labeler.print_checkpoint(toxicity_labeler)
+
+    new_examples = pd.DataFrame({"comment": ["I hate all people", "I love my sister"]})
+    predictions = labeler_maker.infer_checkpoint(toxicity_labeler, new_examples)
+    inputs = ["comment"]
+    for index, item in enumerate(zip(new_examples.iterrows(), predictions, strict=True)):
+        _, example = item[0]
+        print(f"Example {index}")
+        features = example[inputs].to_dict()
+        for feature in inputs:
+            print(f"{feature}: {features[feature]}")
+        print("Prediction:", item[1]["prediction"])
+
+    told = capsys.readouterr().out
+    assert told.splitlines()[:2] == ["Accuracy: 1.0", "Accuracy: 1.0"]
+    assert "==================== Attributes for: False ====================" in told
+    assert "Comment contains content that expresses hate or discrimination." in told
+    assert "Example 0\ncomment: I hate all people\nPrediction: True" in told
+    assert "Example 1\ncomment: I love my sister\nPrediction: False" in told

@@ -17,8 +17,12 @@ from langchain_model_alignment.feedback.principles import create_principle_chain
 from langchain_model_alignment.feedback.single_run import AlignableSingleRun
 from langchain_model_alignment.feedback.suggestions import create_critique_chain, create_kudos_chain
 from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
+from langchain_model_alignment.labeling.classifier import create_classifier_chain
+from langchain_model_alignment.labeling.labeler import Labeler
+from langchain_model_alignment.labeling.records import TrainingResult
 from langchain_model_alignment.templates import Template
 from tests.fakes import ScriptedChatModel
+from tests.simulated import TASK, book_of, maker_of, rows
 
 PACKAGE = Path(langchain_model_alignment.__file__).parent
 
@@ -32,22 +36,31 @@ PUBLIC = sorted(
         "Constitution",
         "Feedback",
         "Gate",
+        "Labeler",
+        "LabelingTask",
         "MemoryCache",
         "Principle",
         "Review",
+        "Rulebook",
         "SQLiteCache",
         "Template",
+        "TrainingHyperparameters",
+        "TrainingResult",
         "Usage",
+        "create_classifier_chain",
         "create_critique_chain",
         "create_direct_update_chain",
         "create_feedback_graph",
         "create_kudos_chain",
+        "create_labeler_graph",
         "create_principle_chain",
         "create_prompt_update_chain",
         "errors",
+        "labeler",
         "local_chat_model",
         "resolve_chat_model",
         "single_run",
+        "write_report",
     ]
 )
 
@@ -82,8 +95,8 @@ def test_an_unknown_name_is_an_attribute_error():
 
 @pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_imports_point_down_only(file: Path):
-    """Ground, then feedback, then the command line; only the package's own front names what lies above."""
-    floor = {"feedback": 1, "cli": 2}
+    """Ground, then feedback beside labeling, then the command line; only the front names what lies above."""
+    floor = {"feedback": 1, "labeling": 1, "cli": 2}
     place = file.relative_to(PACKAGE).parts[0]
     if place == "__init__.py":
         pytest.skip("the front of the package")
@@ -91,6 +104,8 @@ def test_imports_point_down_only(file: Path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("langchain_model_alignment."):
             imported = str(node.module).split(".")[1]
             assert floor.get(imported, 0) <= floor.get(place, 0), f"line {node.lineno} imports {node.module}"
+            sideways = {place, imported} == {"feedback", "labeling"}
+            assert not sideways, f"line {node.lineno} imports {node.module}"
 
 
 # -- the single run --------------------------------------------------------------------------------------------
@@ -183,6 +198,57 @@ async def _awaited(value: Any) -> Any:
     return await value
 
 
+# -- the labeler -----------------------------------------------------------------------------------------------
+
+TABLE = rows(50)
+LABELER_WORK: dict[str, tuple[Any, ...]] = {
+    "initialize_checkpoint": (TABLE,),
+    "train_step": (None, TABLE),
+    "train": (TABLE,),
+    "infer_checkpoint": (book_of({"yes": ["The text speaks of a yak."]}), TABLE[:9]),
+}
+
+
+def told(result: Any) -> Any:
+    """What a method returned, without the seconds it took."""
+    if not isinstance(result, TrainingResult):
+        return result
+    value = result.model_dump(mode="json", exclude={"usage": {"seconds"}})
+    for record in value["history"]:
+        record["seconds"] = 0
+    return value
+
+
+def labeler_methods() -> list[str]:
+    return [name for name, _ in inspect.getmembers(Labeler, inspect.isfunction) if not name.startswith("_")]
+
+
+def test_every_method_of_the_labeler_that_asks_a_model_has_an_async_twin():
+    coroutines = {n for n in labeler_methods() if inspect.iscoroutinefunction(getattr(Labeler, n))}
+    assert coroutines == {f"a{name}" for name in LABELER_WORK}
+
+
+@pytest.mark.parametrize("name", sorted(LABELER_WORK))
+def test_an_async_twin_of_the_labeler_takes_the_same_parameters(name: str):
+    sync, twin = (inspect.signature(getattr(Labeler, prefix + name)) for prefix in ("", "a"))
+    assert list(sync.parameters.values()) == list(twin.parameters.values())
+    assert sync.return_annotation == twin.return_annotation
+    assert "config" in sync.parameters
+
+
+@pytest.mark.parametrize("name", sorted(LABELER_WORK))
+def test_sync_and_async_of_the_labeler_give_the_same(name: str):
+    result = getattr(maker_of(), name)(*LABELER_WORK[name])
+    twin = asyncio.run(getattr(maker_of(), f"a{name}")(*LABELER_WORK[name]))
+    assert told(result) == told(twin)
+
+
+@pytest.mark.parametrize("name", sorted(LABELER_WORK))
+async def test_the_sync_form_of_the_labeler_works_inside_a_running_event_loop(name: str):
+    result = getattr(maker_of(), name)(*LABELER_WORK[name])
+    assert told(result) == told(await getattr(maker_of(), f"a{name}")(*LABELER_WORK[name]))
+
+
 # -- the chains ------------------------------------------------------------------------------------------------
 
 TEMPLATE = Template.of("Give three uses for {item}.")
@@ -201,6 +267,10 @@ CHAINS: dict[str, tuple[Callable[..., Runnable[Any, Any]], list[dict[str, Any]]]
     ),
     "critique": (create_critique_chain, [{"prompt": "x", "response": text} for text in ("Cut paper.", "Cut hair.")]),
     "kudos": (create_kudos_chain, [{"prompt": "x", "response": text} for text in ("Cut paper.", "Cut hair.")]),
+    "classify": (
+        lambda llm: create_classifier_chain(llm, TASK, book_of({"yes": ["It cuts."]})),
+        [{"text": "scissors"}, {"text": "rope"}],
+    ),
 }
 
 
@@ -226,6 +296,8 @@ async def test_a_chain_works_inside_a_running_event_loop(name: str):
 def test_a_chain_shows_real_schemas_and_a_name(name: str):
     create, values = CHAINS[name]
     chain = create(ScriptedChatModel(reply))
-    assert set(chain.get_input_jsonschema()["properties"]) >= set(values[0])
+    schema = chain.get_input_jsonschema()
+    shown = schema["properties"] if "properties" in schema else schema["$defs"]["Row"]["properties"]
+    assert set(shown) >= set(values[0])
     assert chain.get_output_jsonschema()
     assert chain.get_name() == name
