@@ -15,7 +15,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 from typing_extensions import TypedDict
 
-from langchain_model_alignment.errors import ArtifactError, BudgetError, ConfigurationError
+from langchain_model_alignment.errors import ArtifactError, BudgetError
 from langchain_model_alignment.labeling import evaluate, mutate, select
 from langchain_model_alignment.labeling.proposers import Proposal, first_principles
 from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord
@@ -133,7 +133,7 @@ class _Nodes:
                 why = Proposal((), "the task and labels alone")
                 started["c2"] = new_candidate("c2", None, "zero-shot", why, empty, empty)
         except BudgetError as error:
-            raise ConfigurationError(f"The budget does not even pay for a beginning: {error}") from error
+            raise BudgetError(f"The budget does not even pay for a beginning: {error}") from error
         self._tell({"type": "begin", "steps": steps, "of": self._all})
         return {
             "data": self._fingerprint,

@@ -19,7 +19,7 @@ __all__ = ["MOST_LABELS", "Calibration", "codes_for", "fit_calibration", "label_
 MOST_LABELS = 20  # as many alternatives as an OpenAI-compatible server tells about one token
 _FLOOR = 0.5  # a label that is not among the alternatives gets this share of the least likely one
 _COMMON = 4  # labels that share so many first letters may share their first token
-_WEIGHT = 0.02  # of the penalty that keeps the fit near "no bias"; it decides where few rows do
+_WEIGHT = 0.8  # of the penalty that keeps the fit near "no bias"; it fades as rows grow
 _PIECE = re.compile(r"\d|[^\W\d_]+|\W")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -106,7 +106,7 @@ def fit_calibration(logprobs: Sequence[Sequence[float]], labels: Sequence[int]) 
     from scipy.optimize import minimize
 
     scores, truth = np.asarray(logprobs, dtype=float), np.asarray(labels)
-    rows = np.arange(len(truth))
+    rows, weight = np.arange(len(truth)), _WEIGHT / len(truth)
 
     def loss(parameters: Any) -> tuple[float, float, Any]:
         slope = math.exp(parameters[0])
@@ -118,7 +118,7 @@ def fit_calibration(logprobs: Sequence[Sequence[float]], labels: Sequence[int]) 
         error = shares.copy()
         error[rows, truth] -= 1
         gradient = np.concatenate([[(error * scores).sum() * slope], -error.sum(axis=0)]) / len(truth)
-        return fit + _WEIGHT * float((parameters**2).sum()), fit, gradient + 2 * _WEIGHT * parameters
+        return fit + weight * float((parameters**2).sum()), fit, gradient + 2 * weight * parameters
 
     start = np.zeros(scores.shape[1] + 1)
     found = minimize(
