@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import calls, feedback, imports
+from tests.benchmarks import calls, feedback, imports, labeling, predecessor, search
 from tests.benchmarks.measure import Row
 
 PACKAGES = ("langchain-model-alignment", "langchain-core", "langgraph", "pydantic")
@@ -21,7 +21,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--out", type=Path, help="also write the numbers as JSON to this file")
     parser.add_argument("--rounds", type=int, default=9, help="how often each side is measured; medians are shown")
-    parser.add_argument("--local", action="store_true", help="also measure feedback on the local Qwen model")
+    parser.add_argument("--local", action="store_true", help="also measure feedback and labels on the local Qwen model")
+    parser.add_argument("--predecessor", action="store_true", help="also install model-alignment 0.3 and run it beside")
+    parser.add_argument("--worlds", action="store_true", help="also train in simulated worlds: minutes")
     options = parser.parse_args()
     console = Console()
     rows: list[Row] = []
@@ -29,7 +31,11 @@ def main() -> None:
         ("imports", lambda: imports.measure(options.rounds)),
         ("calls", lambda: asyncio.run(calls.measure(options.rounds))),
         ("feedback", feedback.count_calls),
-        *((("local model", feedback.time_local),) if options.local else ()),
+        ("labeling", lambda: asyncio.run(labeling.measure(options.rounds))),
+        ("training", lambda: labeling.measure_step(options.rounds)),
+        ("the predecessor", labeling.beside_predecessor if options.predecessor else predecessor.not_asked_for),
+        *((("worlds", search.measure),) if options.worlds else ()),
+        *((("local model", feedback.time_local), ("local labels", labeling.time_local)) if options.local else ()),
     ):
         with console.status(f"measuring {title} …"):
             rows += measure()
