@@ -107,7 +107,7 @@ def still_racing(
         parent: The parent's predictions on all validation rows.
         candidates: Each candidate's predictions on the rows so far, as many for each.
         sizes: Each candidate's number of principles and of characters.
-        hopeful: Whether each gained on training rows; then a tie after the first block is not the end.
+        hopeful: Whether each gained on training rows; then it may be a little behind after the first block.
 
     Returns:
         For each candidate that leaves, why. One leaves that is not ahead of the parent, that ties with the leader and
@@ -118,12 +118,13 @@ def still_racing(
     n = min(map(len, candidates.values()), default=0)
     scores = {id: training.score(given) for id, given in candidates.items()}
     base = training.score(parent[:n])
-    # An edit that touches few rows may not have met one yet; after the second block that is no excuse.
+    before = training.right(parent[:n])
+    # What gained on training rows is not given up for a row of bad luck; after the second block that is no excuse.
     early = n <= training.block_ends[0] and n < len(training.validation)
     left = {
         id: f"not ahead of its parent after {n} rows"
         for id, score in scores.items()
-        if score < base or (score == base and not (early and hopeful[id]))
+        if score <= base and not (early and hopeful[id] and _behind(before, training.right(candidates[id])) <= _APART)
     }
     racing = [id for id in candidates if id not in left]
     if not racing:
@@ -132,16 +133,16 @@ def still_racing(
     for id in racing:
         if id == leader:
             continue
-        apart = _paired_z(training.right(candidates[leader]), training.right(candidates[id]))
-        if apart is None:
+        apart = _behind(training.right(candidates[leader]), training.right(candidates[id]))
+        if candidates[leader] == candidates[id]:
             left[id] = f"the same answers as a shorter one after {n} rows"
         elif apart > _APART or (scores[id] == scores[leader] and sizes[id] >= sizes[leader]):
             left[id] = f"behind the leader after {n} rows"
     return left
 
 
-def _paired_z(leader: Sequence[bool], other: Sequence[bool]) -> float | None:
-    """How many standard errors the leader is ahead on the same rows (McNemar); None where all rows agree."""
+def _behind(leader: Sequence[bool], other: Sequence[bool]) -> float:
+    """How many standard errors another is behind a leader on the same rows (McNemar); 0 where the same are right."""
     ahead = sum(a and not b for a, b in zip(leader, other, strict=True))
     behind = sum(b and not a for a, b in zip(leader, other, strict=True))
-    return (ahead - behind) / math.sqrt(ahead + behind) if ahead + behind else None
+    return (ahead - behind) / math.sqrt(ahead + behind) if ahead + behind else 0.0

@@ -1,5 +1,6 @@
 """The first half of a step: find mistakes, ask for edits, and drop what need not be tried."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from langchain_core.runnables import RunnableConfig
@@ -16,6 +17,7 @@ from langchain_model_alignment.wording import near_duplicate, quotes, stems_in
 __all__ = ["combine", "crossover", "deletion", "mine", "refine", "with_evidence"]
 
 _QUOTE = 8  # words in a row that make a quotation
+_FEW = 8  # rows that are worth another round of calls
 _DOUBTFUL = 2  # rows that a principle must have decided before it is doubted
 
 
@@ -26,20 +28,22 @@ async def mine(training: Training, rulebook: Rulebook, config: RunnableConfig | 
         The rows with what was said of them, and the classifier that said it. Failed calls are neither right nor wrong.
     """
     want = training.proposer.wants(training.hparams.n_incorrect_predictions_to_sample)
-    rows, size = training.sample(rulebook.steps + 1), training.hparams.n_mining_examples
+    rows, size = list(training.sample(rulebook.steps + 1)), training.hparams.n_mining_examples
     wrong: list[tuple[Row, Labeled]] = []
     right: list[tuple[Row, Labeled]] = []
     failed: list[str] = []
     classifier = Classifier(training.caller, rulebook)
-    for start in range(0, len(rows), size):
-        found, classifier = await training.label(rulebook, rows[start : start + size], config)
-        for row, labeled in zip(rows[start : start + size], found, strict=True):
+    while rows and len(wrong) < want:
+        block, rows = rows[:size], rows[size:]
+        found, classifier = await training.label(rulebook, block, config)
+        for row, labeled in zip(block, found, strict=True):
             if labeled.error is not None:
                 failed.append(labeled.kind)
             else:
                 (right if labeled.label == row.label else wrong).append((row, labeled))
-        if len(wrong) >= want:
-            break
+        # As many more as should hold the mistakes that are still wanted.
+        rate = len(wrong) / max(1, len(wrong) + len(right))
+        size = min(training.hparams.n_mining_examples, max(_FEW, math.ceil((want - len(wrong)) / max(rate, 0.01))))
     return Mined(tuple(wrong), tuple(right), tuple(failed)), classifier
 
 
