@@ -79,6 +79,17 @@ class Usage(BaseModel):
                 self._started = time.monotonic()
             self.calls += 1
 
+    def go_on(self, earlier: "Usage", elapsed: float = 0.0) -> None:
+        """Count on from where an earlier process stopped.
+
+        Args:
+            earlier: What it counted.
+            elapsed: Its seconds since the first call, by the clock on the wall.
+        """
+        self.add(**earlier.model_dump())
+        with _lock:
+            self._started = time.monotonic() - elapsed
+
     def elapsed(self) -> float:
         """Seconds since the first call, by the clock on the wall; 0 before it."""
         return 0.0 if self._started is None else time.monotonic() - self._started

@@ -4,16 +4,19 @@ from typing import Annotated
 
 import typer
 
-from langchain_model_alignment.cli import demo, feedback, models
+from langchain_model_alignment.cli import demo, feedback, label, models, report, train
 
 app = typer.Typer(
-    help="Make a prompt follow people's wishes: feedback becomes principles, principles become the prompt.",
+    help="Make a prompt follow people's wishes: feedback or labels become principles, principles become the prompt.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.run_demo)
 app.command("feedback")(feedback.run_feedback)
+app.command("train")(train.run_train)
+app.command("label")(label.run_label)
+app.command("report")(report.run_report)
 app.add_typer(models.app, name="models")
 
 

@@ -1,12 +1,18 @@
-"""`langchain-align demo`: the whole job once, on a local model, with a scripted person."""
+"""`langchain-align demo`: the whole job once, on a local model, with a scripted person and a small table of labels."""
 
+import csv
+import io
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from langchain_core.language_models import BaseChatModel
 from rich.console import Console
 
 from langchain_model_alignment.artifacts import make_place
+from langchain_model_alignment.cli.progress import TrainingDisplay, percent, spent
+from langchain_model_alignment.cli.run_folder import RunFolder
 from langchain_model_alignment.cli.show import (
     answer_panel,
     changes,
@@ -18,11 +24,26 @@ from langchain_model_alignment.cli.show import (
     show_author,
     waiting,
 )
+from langchain_model_alignment.cli.tables import Rows
+from langchain_model_alignment.cli.training import prepare, score_on, stream, write_artifacts
 from langchain_model_alignment.feedback.single_run import AlignableSingleRun
+from langchain_model_alignment.labeling.graph import create_training_graph
+from langchain_model_alignment.labeling.labeler import Labeler, result_of
+from langchain_model_alignment.loop import run_sync
 
 PROMPT = "Give three uses for the following item: {item}"
 ITEM = "scissors"
 CRITIQUE = "the list doesn't include any creative uses"
+TASK = "Which desk should the message go to?"
+STEPS = 2
+HPARAMS = {  # small, so that two cores need minutes
+    "n_calibration_examples": 30,
+    "n_mining_examples": 24,
+    "max_candidates": 2,
+    "n_incorrect_predictions_to_sample": 2,
+    "n_evidence_examples": 4,
+    "patience": 2,
+}
 
 
 def run_demo(
@@ -30,12 +51,23 @@ def run_demo(
     out: Annotated[Path, typer.Option(help="The folder for aligned.json.")] = Path("align-demo"),
     no_train: Annotated[bool, typer.Option("--no-train", help="Leave out the part that trains a labeler.")] = False,
 ) -> None:
-    """Align a prompt with one critique, on a local model and without any key."""
+    """Align a prompt with one critique, then train a labeler, on a local model and without any key."""
     console = Console()
     path = out / "aligned.json"
     make_place(path)
     console.print(plain("One prompt, one critique, start to end: a minute or two on a laptop. Ctrl-C stops it.", "dim"))
+    if not no_train:
+        console.print(plain("Then labels train a rulebook: some five minutes more; --no-train leaves it out.", "dim"))
     llm = open_model(model, console)
+    _align(console, llm, path)
+    if not no_train:
+        _train(console, llm, out)
+    console.print(plain("\nNow your own:"))
+    console.print(plain("  langchain-align feedback PROMPT.txt --input name=value"))
+    console.print(plain("  langchain-align train DATA.csv --input COLUMN --label COLUMN --out run"))
+
+
+def _align(console: Console, llm: BaseChatModel, path: Path) -> None:
     run = AlignableSingleRun(llm)
     run.set_model_description(PROMPT)
 
@@ -70,7 +102,55 @@ def run_demo(
 
     run.data.save(path)
     console.print(plain(f"\nThe prompt, its principle and its history are in {path}."))
-    console.print(plain("Now your own: langchain-align feedback PROMPT.txt --input name=value"))
+
+
+def _train(console: Console, llm: BaseChatModel, out: Path) -> None:
+    tables = _desks()
+    train, validation, test = tables["train"], tables["validation"], tables["test"]
+    maker = Labeler(["message"], "desk", ["heron", "falcon"], TASK, llm, hparams=HPARAMS)
+
+    _heading(console, 6, "Labels train a rulebook")
+    console.print(indented(plain(f"The question: {TASK}")))
+    console.print(indented(plain("The labels: heron, falcon. Their names say nothing; only the examples do, such as")))
+    shown = [row for label in ("heron", "falcon") for row in [r for r in train if r["desk"] == label][:2]]
+    for row in shown:
+        console.print(indented(plain(f"  {row['desk']}: {row['message']}", "dim")))
+    told = f"{len(train)} rows to learn from, {len(validation)} to compare rulebooks on, {len(test)} to test with."
+    console.print(indented(plain(told)))
+    training = prepare(console, maker, train, validation)
+
+    async def begin() -> float:
+        empty = await training.calibrate(await training.begin(None), None)
+        return (await score_on(maker, empty, test))[0]
+
+    with waiting(console, "labeling the test rows without any principle"):
+        zero_shot = run_sync(begin())
+    console.print(plain(f"Without principles, {percent(zero_shot)} of the {len(test)} test rows are right."))
+    with TrainingDisplay(console, maker.usage, training.metric_name, STEPS) as display:
+        graph = create_training_graph(training).compile()
+        result = result_of(training, run_sync(stream(graph, {"steps": STEPS}, None, display)))  # type: ignore[arg-type]
+
+    _heading(console, 7, "The rulebook that was learned")
+    console.print(indented(plain(result.rulebook.as_text())))
+    with waiting(console, "labeling the test rows by it"):
+        trained = run_sync(score_on(maker, result.rulebook, test))[0]
+    sentence = (
+        f"With the rulebook, {percent(trained)} of the {len(test)} test rows are right; without, {percent(zero_shot)}."
+    )
+    console.print(plain(f"\n{sentence}", "bold"))
+    console.print(plain(f"Spent: {spent(maker.usage)}.", "dim"))
+    folder = RunFolder(out)
+    write_artifacts(console, folder, result)
+    report = f" and its report in {folder.report}" if folder.report.exists() else ""
+    console.print(plain(f"\nThe rulebook is in {folder.rulebook}{report}."))
+
+
+def _desks() -> dict[str, Rows]:
+    text = files("langchain_model_alignment.cli").joinpath("demo_desks.csv").read_text(encoding="utf-8")
+    tables: dict[str, Rows] = {}
+    for row in csv.DictReader(io.StringIO(text, newline="")):
+        tables.setdefault(row.pop("split"), []).append(dict(row))
+    return tables
 
 
 def _heading(console: Console, number: int, words: str) -> None:
