@@ -55,6 +55,7 @@ class TrainingRun:
         self._record = record
         self._test = test
         self._training = prepare(console, labeler, *tables)
+        labeler.usage.go_on(*folder.spent())
         self._graph: Any = create_training_graph(self._training)
         self._display = TrainingDisplay(console, labeler.usage, self._training.metric_name, record.arguments.steps)
 
@@ -65,7 +66,6 @@ class TrainingRun:
             ArtifactError: The checkpoints are of other data.
             AlignmentError: The model failed.
         """
-        self._labeler.usage.go_on(*self._folder.spent())
         async with AsyncSqliteSaver.from_conn_string(str(self._folder.checkpoints)) as saver:
             graph = self._graph.compile(checkpointer=saver)
             with self._display:
@@ -73,7 +73,9 @@ class TrainingRun:
                     values: Any = (
                         (await graph.aget_state(_THREAD)).values if trained else await self._train(graph, saver)
                     )
-                    result = result_of(self._training, values)
+                    # What a killed process paid for is in no step, but it was paid for.
+                    used = self._labeler.usage.snapshot()
+                    result = result_of(self._training, values).model_copy(update={"usage": used})
                     if not trained:
                         self._keep(result, out_of_budget=bool(values["budget"]))
                     await self._score(result, values)
@@ -97,9 +99,6 @@ class TrainingRun:
         if state.values.get("data"):
             under_way = values["current"]["step"] if state.next else values["step"] + 1
             self._display.go_on(under_way, values["history"])
-            if not state.next:  # what scoring on test rows used is no part of the next step
-                usage = self._labeler.usage.snapshot().model_dump()
-                await graph.aupdate_state(_THREAD, {"usage": usage}, as_node="select")
         start = None if state.next else {"steps": steps}
         while True:
             await stream(graph, start, _THREAD, self._display)

@@ -17,7 +17,8 @@ from typing_extensions import TypedDict
 
 from langchain_model_alignment.errors import ArtifactError, BudgetError
 from langchain_model_alignment.labeling import evaluate, mutate, select
-from langchain_model_alignment.labeling.proposers import Proposal, first_principles
+from langchain_model_alignment.labeling.describing import first_principles
+from langchain_model_alignment.labeling.proposers import Proposal
 from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord
 from langchain_model_alignment.labeling.rulebook import Rulebook, Score
 from langchain_model_alignment.labeling.scorecard import interval

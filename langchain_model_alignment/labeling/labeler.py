@@ -12,10 +12,12 @@ from langchain_model_alignment.calls import ChatModelLike, as_caller
 from langchain_model_alignment.errors import ConfigurationError, DataError
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.labeling.classifier import Classifier, Prediction, label_rows
+from langchain_model_alignment.labeling.describing import DescribingProposer
 from langchain_model_alignment.labeling.graph import create_training_graph
 from langchain_model_alignment.labeling.outcome import result_of
-from langchain_model_alignment.labeling.proposers import DescribingProposer, Proposer, ReflectiveProposer
+from langchain_model_alignment.labeling.proposers import Proposer
 from langchain_model_alignment.labeling.records import TrainingHyperparameters, TrainingResult
+from langchain_model_alignment.labeling.reflective import ReflectiveProposer
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scorecard import Scorecard, make_metric, make_scorecard
 from langchain_model_alignment.labeling.scoring import MOST_LABELS

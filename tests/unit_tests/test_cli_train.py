@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -304,10 +305,12 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(train: Run):
     assert stopped.exit_code == 130
     assert "the same command goes on" in flat(stopped)
     assert not Path("run/training.json").exists()
-    again = train()
+    # The next command is another process, in which no connection of this one is open: a copy stands for that.
+    shutil.copytree("run", "later")
+    again = train("--out", "later")
     assert again.exit_code == 0
     assert "Going on" in again.output
-    assert trained() == trained("whole")
+    assert trained("later") == trained("whole")
 
 
 def test_a_failure_of_the_model_says_how_to_go_on(train: Run):
@@ -319,8 +322,9 @@ def test_a_failure_of_the_model_says_how_to_go_on(train: Run):
 
 def test_a_run_that_was_stopped_goes_on_to_more_steps(train: Run):
     train(model=interrupted(150))
-    assert train("--steps", "3").exit_code == 0
-    assert [step["step"] for step in TrainingResult.load("run/training.json").history] == [0, 1, 2, 3]
+    shutil.copytree("run", "later")
+    assert train("--out", "later", "--steps", "3").exit_code == 0
+    assert [step["step"] for step in TrainingResult.load("later/training.json").history] == [0, 1, 2, 3]
 
 
 # -- what may not be mixed -------------------------------------------------------------------------------------

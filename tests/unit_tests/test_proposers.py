@@ -12,15 +12,9 @@ from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.constitution import Add, Delete, Edit, Move, Set
 from langchain_model_alignment.errors import AuthenticationError, BudgetError
 from langchain_model_alignment.labeling.classifier import Labeled
-from langchain_model_alignment.labeling.proposers import (
-    DescribingProposer,
-    Mined,
-    Proposal,
-    Proposals,
-    ReflectiveProposer,
-    group_mistakes,
-    nearby,
-)
+from langchain_model_alignment.labeling.describing import DescribingProposer
+from langchain_model_alignment.labeling.proposers import Mined, Proposal, Proposals
+from langchain_model_alignment.labeling.reflective import ReflectiveProposer, group_mistakes, nearby
 from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.usage import Budget
@@ -249,16 +243,25 @@ def test_descriptions_make_bundles_that_speak_for_several_labels():
         return f"The text tells story {calls[0]}."
 
     found = propose(reply, wrong=wrong, groups=2, proposer=DescribingProposer).found
-    assert [len(p.edits) for p in found] == [4, 4]
-    for proposal in found:
+    assert [len(p.edits) for p in found] == [2, 4, 4]
+    for proposal in found[1:]:
         assert {edit.label for edit in proposal.edits} == {"yes", "no"}
         assert all(isinstance(edit, Add) and len(edit.evidence) == 1 for edit in proposal.edits)
         assert set(proposal.evidence) == {id for edit in proposal.edits for id in edit.evidence}
 
 
+def test_what_the_rows_of_each_label_share_comes_first():
+    wrong = [mistake(n, n % 2, 1 - n % 2) for n in range(4)]
+    first = propose(lambda _: "The text tells a story.", wrong=wrong, groups=1, proposer=DescribingProposer).found[0]
+    assert {edit.label for edit in first.edits} == {"yes", "no"}
+    assert all(len(edit.evidence) >= 2 for edit in first.edits if isinstance(edit, Add))
+
+
 def test_a_description_that_fails_or_is_empty_costs_itself_only():
     def reply(messages: list[BaseMessage]) -> Any:
         text = messages[-1].text
+        if text.startswith("- "):
+            return ""
         return REFUSAL if "row 1" in text else "" if "row 2" in text else "The text tells a story."
 
     proposals = propose(reply, wrong=[mistake(n) for n in range(1, 5)], groups=1, proposer=DescribingProposer)

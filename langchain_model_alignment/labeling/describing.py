@@ -1,0 +1,126 @@
+"""The proposer for small models: short single-purpose steps, each one sentence; and every label's first principle."""
+
+import asyncio
+from collections.abc import Sequence
+
+from langchain_core.runnables import RunnableConfig
+
+from langchain_model_alignment.calls import Caller
+from langchain_model_alignment.constitution import Add
+from langchain_model_alignment.errors import AuthenticationError, ModelError
+from langchain_model_alignment.labeling import instructions
+from langchain_model_alignment.labeling.classifier import Labeled
+from langchain_model_alignment.labeling.proposers import Mined, Proposal, Proposals, name_of, sentence_of, settled
+from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.labeling.task import Row
+
+__all__ = ["DescribingProposer", "first_principles"]
+
+_BUNDLE = 4  # descriptions that make one proposal
+_EXAMPLES = 6  # rows that are looked at together
+
+
+class DescribingProposer:
+    """Has a small model write one sentence at a time: what rows of one label share, and what one mistake is about.
+
+    A few sentences together make a proposal: alone, each moves too little to be told from chance.
+
+    Args:
+        caller: The model.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def wants(self, groups: int) -> int:
+        """Tell how many mistakes fill so many bundles."""
+        return groups * _BUNDLE
+
+    async def propose(
+        self, rulebook: Rulebook, mined: Mined, groups: int, each: int, config: RunnableConfig | None
+    ) -> Proposals:
+        """Propose what the rows of each label share, then bundles of described mistakes; see `Proposer`."""
+        mixed = _mixed(mined.wrong)[: groups * _BUNDLE]
+        shared, failed = await settled([self._shared(rulebook, label, mined, config) for label in _labels_of(mixed)])
+        described, failed_too = await settled([self._describe(rulebook, row, found, config) for row, found in mixed])
+        bundles = [[add for add in shared if add is not None]]
+        adds = [add for add in described if add is not None]
+        bundles += [adds[at : at + _BUNDLE] for at in range(0, len(adds), _BUNDLE)]
+        found = [
+            Proposal(tuple(bundle), bundle[0].reason, tuple(dict.fromkeys(id for add in bundle for id in add.evidence)))
+            for bundle in bundles
+            if bundle
+        ]
+        return Proposals(tuple(found), (*failed, *failed_too))
+
+    async def _shared(self, rulebook: Rulebook, label: int, mined: Mined, config: RunnableConfig | None) -> Add | None:
+        """What mistaken rows of a label have in common, with others of it where they are few."""
+        rows = [row for row, _ in (*mined.wrong, *mined.right) if row.label == label][:_EXAMPLES]
+        sentence = await sentence_of(self._caller, instructions.find_common([row.text for row in rows]), config)
+        name, evidence = name_of(rulebook.task.labels, label), tuple(row.id for row in rows)
+        return Add(text=sentence, label=name, evidence=evidence, reason="what its rows share") if sentence else None
+
+    async def _describe(
+        self, rulebook: Rulebook, row: Row, found: Labeled, config: RunnableConfig | None
+    ) -> Add | None:
+        task = rulebook.task
+        label, given = name_of(task.labels, row.label), name_of(task.labels, found.label)
+        messages = instructions.describe_row(task.question, row.text, label, given)
+        sentence = await sentence_of(self._caller, messages, config)
+        return Add(text=sentence, label=label, evidence=(row.id,), reason="describes a mistake") if sentence else None
+
+
+async def first_principles(
+    caller: Caller, rulebook: Rulebook, rows: Sequence[Row], config: RunnableConfig | None
+) -> Rulebook:
+    """Return a rulebook with one principle for each label, written from a few of its rows.
+
+    Where a call fails, or no row of a label is there, a plain sentence with the label's name stands in.
+
+    Raises:
+        ModelError: All calls failed.
+    """
+    task, failed = rulebook.task, list[ModelError]()
+
+    async def write(label: str, examples: Sequence[Row]) -> str:
+        if caller.traits.small:  # told the label, it restates it
+            return await sentence_of(caller, instructions.find_common([row.text for row in examples]), config)
+        others = [other for other in task.labels if other != label]
+        messages = instructions.begin_label(task.question, label, others, [row.text for row in examples])
+        return await sentence_of(caller, messages, config)
+
+    async def add(index: int, label: str) -> Add:
+        examples = [row for row in rows if row.label == index][:_EXAMPLES]
+        try:
+            sentence = await write(label, examples) if examples else ""
+        except AuthenticationError:
+            raise
+        except ModelError as error:
+            failed.append(error)
+            sentence = ""
+        evidence = tuple(row.id for row in examples)
+        return Add(text=sentence or f"The row fits {label}.", label=label, evidence=evidence, reason="first principle")
+
+    adds = await asyncio.gather(*(add(index, label) for index, label in enumerate(task.labels)))
+    if len(failed) == len(adds):
+        raise failed[0]
+    return rulebook.apply(adds)
+
+
+def _labels_of(pairs: Sequence[tuple[Row, Labeled]]) -> list[int]:
+    """The labels of rows, the ones with the most rows first."""
+    labels = [row.label for row, _ in pairs if row.label is not None]
+    return sorted(set(labels), key=lambda label: (-labels.count(label), label))
+
+
+def _mixed(wrong: Sequence[tuple[Row, Labeled]]) -> list[tuple[Row, Labeled]]:
+    """Mistakes with their right labels taking turns, so that every bundle speaks for several labels."""
+    by_label: dict[int | None, list[tuple[Row, Labeled]]] = {}
+    for pair in wrong:
+        by_label.setdefault(pair[0].label, []).append(pair)
+    placed = [
+        ((at + 0.5) / len(members), label if label is not None else -1, pair)
+        for label, members in by_label.items()
+        for at, pair in enumerate(members)
+    ]
+    return [pair for _, _, pair in sorted(placed, key=lambda item: item[:2])]
