@@ -67,18 +67,22 @@ class TrainingRun:
             AlignmentError: The model failed.
         """
         async with AsyncSqliteSaver.from_conn_string(str(self._folder.checkpoints)) as saver:
-            graph = self._graph.compile(checkpointer=saver)
-            with self._display:
-                async with self._noting():
-                    values: Any = (
-                        (await graph.aget_state(_THREAD)).values if trained else await self._train(graph, saver)
-                    )
-                    # What a killed process paid for is in no step, but it was paid for.
-                    used = self._labeler.usage.snapshot()
-                    result = result_of(self._training, values).model_copy(update={"usage": used})
-                    if not trained:
-                        self._keep(result, out_of_budget=bool(values["budget"]))
-                    await self._score(result, values)
+            try:
+                graph = self._graph.compile(checkpointer=saver)
+                with self._display:
+                    async with self._noting():
+                        values: Any = (
+                            (await graph.aget_state(_THREAD)).values if trained else await self._train(graph, saver)
+                        )
+                        # What a killed process paid for is in no step, but it was paid for.
+                        used = self._labeler.usage.snapshot()
+                        result = result_of(self._training, values).model_copy(update={"usage": used})
+                        if not trained:
+                            self._keep(result, out_of_budget=bool(values["budget"]))
+                        await self._score(result, values)
+            finally:
+                # A write that was cut off half-way would keep the file locked for as long as anybody holds its cursor.
+                await saver.conn.rollback()
         return result, self._record
 
     async def _train(self, graph: Any, saver: AsyncSqliteSaver) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from langchain_model_alignment.labeling.task import Row
 __all__ = ["DescribingProposer", "first_principles"]
 
 _BUNDLE = 4  # descriptions that make one proposal
-_EXAMPLES = 6  # rows that are looked at together
+_SHARING = 6  # rows that a small model finds something in common in
+_EXAMPLES = 3  # rows that a strong model writes a label's first principle from
 
 
 class DescribingProposer:
@@ -55,7 +56,7 @@ class DescribingProposer:
 
     async def _shared(self, rulebook: Rulebook, label: int, mined: Mined, config: RunnableConfig | None) -> Add | None:
         """What mistaken rows of a label have in common, with others of it where they are few."""
-        rows = [row for row, _ in (*mined.wrong, *mined.right) if row.label == label][:_EXAMPLES]
+        rows = [row for row, _ in (*mined.wrong, *mined.right) if row.label == label][:_SHARING]
         sentence = await sentence_of(self._caller, instructions.find_common([row.text for row in rows]), config)
         name, evidence = name_of(rulebook.task.labels, label), tuple(row.id for row in rows)
         return Add(text=sentence, label=name, evidence=evidence, reason="what its rows share") if sentence else None
@@ -90,7 +91,7 @@ async def first_principles(
         return await sentence_of(caller, messages, config)
 
     async def add(index: int, label: str) -> Add:
-        examples = [row for row in rows if row.label == index][:_EXAMPLES]
+        examples = [row for row in rows if row.label == index][: _SHARING if caller.traits.small else _EXAMPLES]
         try:
             sentence = await write(label, examples) if examples else ""
         except AuthenticationError:
