@@ -68,27 +68,30 @@ def describe_row(question: str, row: str, label: str, given: str) -> list[BaseMe
 
 
 _IN_COMMON = (
-    "You see examples that have the same label. Say in one short sentence what all of them have in common. Begin with "
-    '"The". Leave out what only one of them says.'
+    "You see examples that have the same label. Say in one sentence what all of them have in common, then list the kinds "
+    'of it that you see. Begin with "The".'
 )
 _IN_COMMON_EXAMPLES = (
     (
         "- text: My boy fell off the swing and his arm is swollen.\n"
         "- text: Is there a first aid box in the hall? I cut my hand.\n"
         "- text: After the class I could not move my neck for a week.",
-        "The text is about a person who is hurt.",
+        "The text is about a person who is hurt: a fall, a cut, a swelling or a pain.",
     ),
     (
         "- review: Third time the parcel came open. I am done with you people.\n"
         "- review: What a rip-off, shame on you!\n"
         "- review: Whoever packed this should be fired.",
-        "The review is angry at the shop.",
+        "The review is angry at the shop: a complaint, an insult, a threat to leave or a demand.",
     ),
 )
 
 
 def find_common(rows: Sequence[str]) -> list[BaseMessage]:
-    """Ask what rows of one label have in common; told the label, a small model only restates it."""
+    """Ask what rows of one label have in common, and the kinds of it.
+
+    Told the label, a small model only restates it; and it labels better by a list of kinds than by the general word.
+    """
     messages: list[BaseMessage] = [SystemMessage(_IN_COMMON)]
     for asked, answered in _IN_COMMON_EXAMPLES:
         messages += [HumanMessage(asked), AIMessage(answered)]
