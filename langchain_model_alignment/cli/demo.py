@@ -49,18 +49,20 @@ HPARAMS = {  # small, so that two cores need minutes
 def run_demo(
     model: Annotated[str, typer.Option(help="The model: local, provider:model, or a path to a .gguf.")] = "local",
     out: Annotated[Path, typer.Option(help="The folder for aligned.json.")] = Path("align-demo"),
-    no_train: Annotated[bool, typer.Option("--no-train", help="Leave out the part that trains a labeler.")] = False,
+    train: Annotated[
+        bool, typer.Option("--train/--no-train", help="Also train a labeler on labeled messages.")
+    ] = False,
 ) -> None:
     """Align a prompt with one critique, then train a labeler, on a local model and without any key."""
     console = Console()
     path = out / "aligned.json"
     make_place(path)
     console.print(plain("One prompt, one critique, start to end: a minute or two on a laptop. Ctrl-C stops it.", "dim"))
-    if not no_train:
-        console.print(plain("Then labels train a rulebook: some five minutes more; --no-train leaves it out.", "dim"))
+    if train:
+        console.print(plain("Then labels train a rulebook: some five minutes more.", "dim"))
     llm = open_model(model, console)
     _align(console, llm, path)
-    if not no_train:
+    if train:
         _train(console, llm, out)
     console.print(plain("\nNow your own:"))
     console.print(plain("  langchain-align feedback PROMPT.txt --input name=value"))
