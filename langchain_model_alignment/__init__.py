@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from langchain_model_alignment.constitution import Constitution, Principle
     from langchain_model_alignment.errors import AlignmentError
     from langchain_model_alignment.feedback import single_run
+    from langchain_model_alignment.feedback.exchanges import Feedback
     from langchain_model_alignment.feedback.graph import create_feedback_graph
     from langchain_model_alignment.feedback.principles import create_principle_chain
-    from langchain_model_alignment.feedback.records import AlignedPrompt, Feedback
+    from langchain_model_alignment.feedback.records import AlignedPrompt
     from langchain_model_alignment.feedback.review import Review
     from langchain_model_alignment.feedback.single_run import AlignableSingleRun
     from langchain_model_alignment.feedback.suggestions import create_critique_chain, create_kudos_chain
@@ -40,7 +41,7 @@ _WHERE = {
     "Budget": "usage",
     "Caller": "calls",
     "Constitution": "constitution",
-    "Feedback": "feedback.records",
+    "Feedback": "feedback.exchanges",
     "Gate": "calls",
     "Labeler": "labeling.labeler",
     "LabelingTask": "labeling.task",

@@ -3,7 +3,7 @@
 import re
 
 from langchain_model_alignment.feedback.changes import form_asked
-from langchain_model_alignment.feedback.records import Feedback
+from langchain_model_alignment.feedback.exchanges import Feedback
 from langchain_model_alignment.languages import words_of
 from langchain_model_alignment.orders import is_order, is_wish
 

@@ -20,8 +20,8 @@ from langchain_model_alignment.constitution import Add, Constitution, Delete, Ed
 from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.feedback.changes import describe_change, form_asked, lost_of_change
+from langchain_model_alignment.feedback.exchanges import Feedback
 from langchain_model_alignment.feedback.own_words import calmly, in_own_words
-from langchain_model_alignment.feedback.records import Feedback
 from langchain_model_alignment.feedback.relations import (
     clash,
     contradicted,
@@ -119,6 +119,7 @@ def create_principle_chain(
     async def extract(value: PrincipleRequest | dict[str, Any], config: RunnableConfig) -> PrincipleProposal:
         nonlocal chosen
         request = PrincipleRequest.model_validate(value)
+        request = request.model_copy(update={"feedback": request.feedback.plain()})
         if chosen == "one_call":
             try:
                 return await _in_one_call(caller, request, config)
@@ -240,7 +241,7 @@ def _faults(request: PrincipleRequest, words: str) -> list[str]:
     if not words:
         return ["every word"]
     feedback = request.feedback
-    faults = [] if feedback.kind == "rewrite" else lost(feedback.text, words, feedback.kind)
+    faults = [] if feedback.kind == "rewrite" else lost(feedback.text, words, feedback.tone)
     if feedback.kind == "rewrite":
         faults += lost_of_change(feedback.response, feedback.text, words)
     if quotes(words, feedback.response) and not quotes(words, feedback.text):

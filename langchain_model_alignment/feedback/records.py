@@ -1,28 +1,19 @@
-"""What the feedback floor keeps: feedback, exchanges, and the aligned prompt they belong to. All plain JSON."""
+"""The aligned prompt: its text, its principles, their history and the exchanges behind them. All plain JSON."""
 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.messages import BaseMessage
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    computed_field,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import to_jsonable_python
+from pydantic import Field, ValidationError, computed_field, model_validator
 
 from langchain_model_alignment.artifacts import one_line, parse_json, read_json, write_text
 from langchain_model_alignment.constitution import Constitution, Principle
-from langchain_model_alignment.errors import AlignmentError, ArtifactError, FeedbackError, PromptError
+from langchain_model_alignment.errors import AlignmentError, ArtifactError, PromptError
+from langchain_model_alignment.feedback.exchanges import Exchange, Record
 from langchain_model_alignment.feedback.instructions import PRINCIPLES_HEADING
 from langchain_model_alignment.history import AnyEdit, Document, History, TemplateEdit, principle_key
 from langchain_model_alignment.templates import Template
@@ -30,62 +21,8 @@ from langchain_model_alignment.templates import Template
 if TYPE_CHECKING:
     from langchain_core.prompts import ChatPromptTemplate
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The version of the JSON written here; a newer one is refused."""
-
-FeedbackKind = Literal["critique", "kudos", "rewrite"]
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Feedback(_Record):
-    """What a person said about a response.
-
-    Example:
-        >>> Feedback(kind="critique", text=" Too long. ").text
-        'Too long.'
-    """
-
-    kind: FeedbackKind
-    text: str
-    """The critique or the kudos in words; of a rewrite, the person's own version of the response."""
-    response: str = ""
-    """The response it is about."""
-
-    @field_validator("text")
-    @classmethod
-    def _not_empty(cls, text: str) -> str:
-        if not text.strip():
-            raise ValueError("the feedback is empty; say in a few words what to change or keep")
-        return text.strip()
-
-
-def as_json(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values in JSON; one that has no JSON form is kept as its text."""
-
-    def plain(value: Any) -> Any:
-        try:
-            return to_jsonable_python(value, fallback=str)
-        except ValueError:  # bytes that are no text, or a value that holds itself
-            return str(value)
-
-    return {name: plain(value) for name, value in values.items()}
-
-
-class Exchange(_Record):
-    """One input, the candidates answered to it, the response chosen, and what was said about it."""
-
-    id: str
-    inputs: Annotated[dict[str, Any], AfterValidator(as_json)] = {}
-    """A value for each variable, in JSON; a value that has no JSON form is kept as its text."""
-    candidates: tuple[str, ...] = ()
-    response: str | None = None
-    """The committed response; nothing until one is chosen."""
-    feedback: tuple[Feedback, ...] = ()
-    revision: str | None = None
-    """The revision of the prompt that answered."""
 
 
 def as_template(prompt: "str | ChatPromptTemplate | Template") -> Template:
@@ -95,7 +32,7 @@ def as_template(prompt: "str | ChatPromptTemplate | Template") -> Template:
     return Template.of(prompt) if isinstance(prompt, str) else Template.from_prompt(prompt)
 
 
-class AlignedPrompt(_Record):
+class AlignedPrompt(Record):
     """A prompt, its principles, its history and its exchanges: an immutable value, JSON in and out.
 
     Example:
@@ -288,15 +225,3 @@ class AlignedPrompt(_Record):
                 "edit through AlignedPrompt.commit, or take the history out to begin anew"
             )
         return rest
-
-
-def parse_feedback(kind: FeedbackKind, text: str, response: str) -> Feedback:
-    """Return a feedback record.
-
-    Raises:
-        FeedbackError: The text is empty.
-    """
-    try:
-        return Feedback(kind=kind, text=text, response=response)
-    except ValidationError as error:
-        raise FeedbackError("The feedback is empty; say in a few words what to change or keep.") from error

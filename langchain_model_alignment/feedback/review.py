@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from langchain_model_alignment.constitution import PrincipleEdit
-from langchain_model_alignment.feedback.records import AlignedPrompt, FeedbackKind
+from langchain_model_alignment.feedback.exchanges import PlainKind
+from langchain_model_alignment.feedback.records import AlignedPrompt
 
 _NEEDS_TEXT = ("critique", "kudos", "rewrite")
 
@@ -38,9 +39,9 @@ class Review(BaseModel):
     """Other inputs to answer next, where they should change."""
 
     @property
-    def kind(self) -> FeedbackKind:
+    def kind(self) -> PlainKind:
         """The kind of feedback, where the action is one."""
-        kinds: dict[str, FeedbackKind] = {"critique": "critique", "kudos": "kudos", "rewrite": "rewrite"}
+        kinds: dict[str, PlainKind] = {"critique": "critique", "kudos": "kudos", "rewrite": "rewrite"}
         return kinds[self.action]
 
     @model_validator(mode="before")

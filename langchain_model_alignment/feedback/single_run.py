@@ -13,8 +13,9 @@ from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Delete, Edit, Principle, Set
 from langchain_model_alignment.errors import ConfigurationError, EditError, FeedbackError, PromptError
 from langchain_model_alignment.feedback import steps
+from langchain_model_alignment.feedback.exchanges import Exchange, FeedbackKind
 from langchain_model_alignment.feedback.principles import Strategy, create_principle_chain
-from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, FeedbackKind
+from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.respond import as_target
 from langchain_model_alignment.feedback.suggestions import SuggestionRequest, create_critique_chain, create_kudos_chain
 from langchain_model_alignment.feedback.updates import (

@@ -13,15 +13,9 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.constitution import Add, Edit, PrincipleEdit
 from langchain_model_alignment.errors import PromptError
+from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, FeedbackKind, as_json, parse_feedback
 from langchain_model_alignment.feedback.principles import PrincipleProposal, PrincipleRequest
-from langchain_model_alignment.feedback.records import (
-    AlignedPrompt,
-    Exchange,
-    Feedback,
-    FeedbackKind,
-    as_json,
-    parse_feedback,
-)
+from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.respond import respond
 from langchain_model_alignment.feedback.updates import PromptUpdate, UpdateRequest, list_principles
 from langchain_model_alignment.templates import Template

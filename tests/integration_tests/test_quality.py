@@ -12,8 +12,8 @@ import pytest
 
 from langchain_model_alignment.constitution import Constitution, Principle
 from langchain_model_alignment.errors import WeightsError
+from langchain_model_alignment.feedback.exchanges import Feedback
 from langchain_model_alignment.feedback.principles import PrincipleProposal, PrincipleRequest, create_principle_chain
-from langchain_model_alignment.feedback.records import Feedback
 from langchain_model_alignment.feedback.suggestions import SuggestionRequest, create_critique_chain, create_kudos_chain
 from langchain_model_alignment.feedback.updates import UpdateRequest, create_prompt_update_chain
 from langchain_model_alignment.local.weights import weights_path

@@ -10,13 +10,13 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_model_alignment.constitution import Add, Constitution, Delete, Edit, Set
 from langchain_model_alignment.errors import AuthenticationError
+from langchain_model_alignment.feedback.exchanges import Feedback
 from langchain_model_alignment.feedback.own_words import in_own_words
 from langchain_model_alignment.feedback.principles import (
     PrincipleProposal,
     PrincipleRequest,
     create_principle_chain,
 )
-from langchain_model_alignment.feedback.records import Feedback
 from tests.fakes import ScriptedChatModel, http_error
 
 

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from langchain_model_alignment.constitution import Add, Constitution, Delete, Edit
 from langchain_model_alignment.errors import ArtifactError, EditError, FeedbackError, PromptError
-from langchain_model_alignment.feedback.records import AlignedPrompt, Exchange, Feedback, parse_feedback
+from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, parse_feedback
+from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.history import Document, History, TemplateEdit
 from langchain_model_alignment.templates import Template
 
@@ -60,7 +61,7 @@ def test_half_an_emoji_from_a_model_does_not_stop_a_save(tmp_path: Path):
 def test_the_json_is_readable_and_holds_description_and_principles():
     value = json.loads(aligned().to_json())
     assert value["kind"] == "aligned_prompt"
-    assert value["schema_version"] == 1
+    assert value["schema_version"] == 2
     assert value["description"] == 'Give three uses for {item} as {"uses": []}.'
     assert [p["text"] for p in value["constitution"]["principles"]] == ["Be brief.", "Keep {item} {{x}}."]
 
@@ -135,7 +136,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path):
         AlignedPrompt.load(path)
 
 
-@pytest.mark.parametrize("version", [2, 99, 0, -1, "1", None, 1.5])
+@pytest.mark.parametrize("version", [3, 99, 0, -1, "1", None, 1.5])
 def test_another_version_is_refused(version: Any):
     value = {**json.loads(aligned().to_json()), "schema_version": version}
     with pytest.raises(ArtifactError, match="version"):
@@ -143,7 +144,7 @@ def test_another_version_is_refused(version: Any):
 
 
 def test_a_newer_version_is_told_to_update():
-    value = {**json.loads(aligned().to_json()), "schema_version": 2}
+    value = {**json.loads(aligned().to_json()), "schema_version": 3}
     with pytest.raises(ArtifactError, match="update langchain-model-alignment"):
         AlignedPrompt.from_dict(value)
 
