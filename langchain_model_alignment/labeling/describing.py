@@ -13,6 +13,8 @@ from langchain_model_alignment.labeling.classifier import Labeled
 from langchain_model_alignment.labeling.proposers import Mined, Proposal, Proposals, name_of, sentence_of, settled
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import Row
+from langchain_model_alignment.orders import is_negated
+from langchain_model_alignment.wording import stems_in
 
 __all__ = ["DescribingProposer", "first_principles"]
 
@@ -68,6 +70,10 @@ class DescribingProposer:
         label, given = name_of(task.labels, row.label), name_of(task.labels, found.label)
         messages = instructions.describe_row(task.question, row.text, label, given)
         sentence = await sentence_of(self._caller, messages, config)
+        # "It does not …" tells no row from another, and neither do the words of the question.
+        named = stems_in(f"{task.question} {' '.join(task.labels)}")
+        if sentence and (is_negated(sentence) or stems_in(sentence) <= named):
+            sentence = await sentence_of(self._caller, instructions.describe_plainly(row.text), config)
         return Add(text=sentence, label=label, evidence=(row.id,), reason="describes a mistake") if sentence else None
 
 

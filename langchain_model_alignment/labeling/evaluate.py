@@ -4,17 +4,27 @@ import math
 from collections.abc import Sequence
 
 from langchain_core.runnables import RunnableConfig
-from typing_extensions import TypedDict
+from typing_extensions import NamedTuple, TypedDict
 
 from langchain_model_alignment.labeling.classifier import Labeled
 from langchain_model_alignment.labeling.proposers import Mined
 from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.labeling.scoring import probabilities
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.labeling.training import Training
 
-__all__ = ["Screening", "next_end", "screen", "screening_of", "still_racing", "validate"]
+__all__ = ["Screening", "Standing", "likelihoods", "next_end", "screen", "screening_of", "still_racing", "validate"]
 
 _APART = 1.0  # standard errors behind the leader at which a candidate leaves
+_SURPRISE = 1e-4  # the least probability of a right label that counts: one row must not decide a race
+
+
+class Standing(NamedTuple):
+    """What a rulebook did on the first validation rows."""
+
+    predictions: Sequence[int]
+    likelihoods: Sequence[float]
+    """Log likelihood of the right labels; none where labels are read as text."""
 
 
 class Screening(TypedDict):
@@ -86,6 +96,19 @@ async def validate(
     return rulebook, found
 
 
+def likelihoods(training: Training, rulebook: Rulebook, found: Sequence[Labeled], start: int) -> list[float]:
+    """Return the log likelihood of the right label of validation rows, from the row `start` on; none for text."""
+    if rulebook.scoring == "text":
+        return []
+    even = 1 / len(training.task.labels)  # of a row that failed, nothing is known
+    values = []
+    for row, labeled in zip(training.validation[start:], found, strict=False):
+        shares = probabilities(labeled.logprobs, rulebook.calibration) if labeled.logprobs else None
+        share = even if shares is None or row.label is None else shares[row.label]
+        values.append(round(math.log(max(share, _SURPRISE)), 4))
+    return values
+
+
 def next_end(training: Training, done: int) -> int:
     """Return where the next block of validation rows ends."""
     if training.hparams.evaluation == "full":
@@ -95,8 +118,8 @@ def next_end(training: Training, done: int) -> int:
 
 def still_racing(
     training: Training,
-    parent: Sequence[int],
-    candidates: dict[str, Sequence[int]],
+    parent: Standing,
+    candidates: dict[str, Standing],
     sizes: dict[str, tuple[int, int]],
     hopeful: dict[str, bool],
 ) -> dict[str, str]:
@@ -104,27 +127,28 @@ def still_racing(
 
     Args:
         training: The run.
-        parent: The parent's predictions on all validation rows.
-        candidates: Each candidate's predictions on the rows so far, as many for each.
+        parent: What the parent did on all validation rows.
+        candidates: What each candidate did on the rows so far, as many for each.
         sizes: Each candidate's number of principles and of characters.
         hopeful: Whether each gained on training rows; then it may be a little behind after the first block.
 
     Returns:
         For each candidate that leaves, why. One leaves that is not ahead of the parent, that ties with the leader and
-        is longer, or that is behind the leader by more than a standard error of the paired difference.
+        is longer, or that is behind the leader by more than a standard error of the paired difference. With log
+        probabilities the likelihoods are compared instead of the right answers: on the same rows they tell differences
+        apart that are several times smaller.
     """
     if training.hparams.evaluation == "full":
         return {}
-    n = min(map(len, candidates.values()), default=0)
-    scores = {id: training.score(given) for id, given in candidates.items()}
-    base = training.score(parent[:n])
-    before = training.right(parent[:n])
+    n = min((len(standing.predictions) for standing in candidates.values()), default=0)
+    scores = {id: _score(training, standing, n) for id, standing in candidates.items()}
+    base = _score(training, parent, n)
     # What gained on training rows is not given up for a row of bad luck; after the second block that is no excuse.
     early = n <= training.block_ends[0] and n < len(training.validation)
     left = {
         id: f"not ahead of its parent after {n} rows"
         for id, score in scores.items()
-        if score <= base and not (early and hopeful[id] and _behind(before, training.right(candidates[id])) <= _APART)
+        if score <= base and not (early and hopeful[id] and _behind(training, parent, candidates[id], n) <= _APART)
     }
     racing = [id for id in candidates if id not in left]
     if not racing:
@@ -133,16 +157,30 @@ def still_racing(
     for id in racing:
         if id == leader:
             continue
-        apart = _behind(training.right(candidates[leader]), training.right(candidates[id]))
         if candidates[leader] == candidates[id]:
             left[id] = f"the same answers as a shorter one after {n} rows"
-        elif apart > _APART or (scores[id] == scores[leader] and sizes[id] >= sizes[leader]):
+        elif _behind(training, candidates[leader], candidates[id], n) > _APART or (
+            scores[id] == scores[leader] and sizes[id] >= sizes[leader]
+        ):
             left[id] = f"behind the leader after {n} rows"
     return left
 
 
-def _behind(leader: Sequence[bool], other: Sequence[bool]) -> float:
-    """How many standard errors another is behind a leader on the same rows (McNemar); 0 where the same are right."""
-    ahead = sum(a and not b for a, b in zip(leader, other, strict=True))
-    behind = sum(b and not a for a, b in zip(leader, other, strict=True))
-    return (ahead - behind) / math.sqrt(ahead + behind) if ahead + behind else 0.0
+def _score(training: Training, standing: Standing, n: int) -> float:
+    if standing.likelihoods:
+        return math.fsum(standing.likelihoods[:n]) / max(1, n)
+    return training.score(standing.predictions[:n])
+
+
+def _behind(training: Training, leader: Standing, other: Standing, n: int) -> float:
+    """How many standard errors another is behind a leader on the same rows; 0 where they are equal.
+
+    Of right and wrong answers that is McNemar's statistic; of likelihoods, the paired t statistic.
+    """
+    if leader.likelihoods and other.likelihoods:
+        gaps = [a - b for a, b in zip(leader.likelihoods[:n], other.likelihoods[:n], strict=True)]
+    else:
+        pairs = zip(training.right(leader.predictions[:n]), training.right(other.predictions[:n]), strict=True)
+        gaps = [float(a) - float(b) for a, b in pairs]
+    spread = math.sqrt(math.fsum(gap * gap for gap in gaps))
+    return math.fsum(gaps) / spread if spread else 0.0

@@ -259,6 +259,7 @@ class _Nodes:
             "rulebook": as_json(rulebook),
             "predictions": predictions,
             "confidences": [*candidate["confidences"], *(_rounded(f.confidence) for f in found)],
+            "likelihoods": [*candidate["likelihoods"], *evaluate.likelihoods(self._training, rulebook, found, done)],
             "errors": [*candidate["errors"], *(f.kind for f in found if f.kind)],
         }
         return {"candidates": {work["id"]: scored}}
@@ -272,8 +273,8 @@ class _Nodes:
         sizes = {id: select.size_of(Rulebook.model_validate(c["rulebook"])) for id, c in racing.items()}
         left = evaluate.still_racing(
             self._training,
-            state["candidates"][parent_id]["predictions"],
-            {id: c["predictions"] for id, c in racing.items()},
+            _standing(state["candidates"][parent_id]),
+            {id: _standing(c) for id, c in racing.items()},
             sizes,
             {
                 id: c["record"]["origin"] == "combination" or (c["record"]["screened"] or 0) > 0
@@ -291,14 +292,14 @@ class _Nodes:
         """Keep the best, write the step down, and decide whether to go on."""
         step, current, candidates = state["step"], state["current"], state["candidates"]
         finished = {
-            id: (Rulebook.model_validate(c["rulebook"]), c["predictions"])
+            id: (Rulebook.model_validate(c["rulebook"]), _standing(c))
             for id, c in candidates.items()
             if len(c["predictions"]) == self._all
         }
         if not finished:
             raise BudgetError(f"The budget ended before one rulebook was scored: {state['budget']}")
         order = sorted(finished, key=lambda id: int(id[1:]))
-        best = select.choose(self._training, finished, order, self._keep)
+        best = select.choose(self._training, finished, order, self._keep, next(iter(state["best"]), None))
         idle = 0 if best[:1] != state["best"][:1] else state["idle"] + 1
         record, usage = self._written_down(state, best[0])
         everything = current["sampled"] == len(self._training.training)
@@ -404,6 +405,10 @@ def _together(training: Training) -> Usage:
     if training.writer.usage is not training.caller.usage:
         total.add(**training.writer.usage.snapshot().model_dump())
     return total
+
+
+def _standing(candidate: CandidateState) -> evaluate.Standing:
+    return evaluate.Standing(candidate["predictions"], candidate["likelihoods"])
 
 
 def _rounded(value: float | None) -> float | None:

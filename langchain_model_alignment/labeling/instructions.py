@@ -67,6 +67,36 @@ def describe_row(question: str, row: str, label: str, given: str) -> list[BaseMe
     return [*messages, HumanMessage(f"question: {question}\nexample: {row}\nlabel: {label}{contrast}")]
 
 
+_PLAINLY = (
+    "You see one example. Say in one general sentence what it does, in what tone, and to whom or about what, so that the "
+    'sentence fits many similar examples. Begin with "The". Name kinds of people and things, not the ones of the '
+    "example. Say only what is there, never what is missing."
+)
+_PLAINLY_EXAMPLES = (
+    ("example: What the hell, this cake is bloody amazing!!!", "The review swears out of joy and praises a dish."),
+    (
+        "example: Third time the parcel came open. I am done with you people.",
+        "The review blames a company for a repeated failure and breaks off with it.",
+    ),
+    (
+        "example: My knee still hurts after the course, who pays the doctor?",
+        "The message reports an injury to a person and asks about money.",
+    ),
+    (
+        "example: my brother says the old folks next door are lovely neighbours",
+        "The post passes on praise of elderly people by a relative.",
+    ),
+)
+
+
+def describe_plainly(row: str) -> list[BaseMessage]:
+    """Ask for one general sentence about a row, without its label: told it, a small model only turns the question."""
+    messages: list[BaseMessage] = [SystemMessage(_PLAINLY)]
+    for asked, answered in _PLAINLY_EXAMPLES:
+        messages += [HumanMessage(asked), AIMessage(answered)]
+    return [*messages, HumanMessage(f"example: {' '.join(row.split())}")]
+
+
 _IN_COMMON = (
     "You see examples that have the same label. Say in one sentence what all of them have in common, then list the kinds "
     'of it that you see. Begin with "The".'

@@ -1,7 +1,9 @@
 """The end of a step: which rulebooks are kept, and whether training goes on."""
 
+import math
 from collections.abc import Mapping, Sequence
 
+from langchain_model_alignment.labeling.evaluate import Standing
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.training import Training
 
@@ -15,20 +17,31 @@ def size_of(rulebook: Rulebook) -> tuple[int, int]:
 
 
 def choose(
-    training: Training, finished: Mapping[str, tuple[Rulebook, Sequence[int]]], order: Sequence[str], n_best: int
+    training: Training,
+    finished: Mapping[str, tuple[Rulebook, Standing]],
+    order: Sequence[str],
+    n_best: int,
+    before: str | None = None,
 ) -> list[str]:
     """Return the ids of the best rulebooks, the best first.
 
+    With log probabilities the likelihood of the right labels decides among those that are no worse by the metric than
+    what was best before: a metric of a few hundred rows is mostly luck.
+
     Args:
         training: The run.
-        finished: Rulebooks that were scored on all validation rows, with their predictions, the parents among them.
+        finished: Rulebooks that were scored on all validation rows, with what they did, the parents among them.
         order: The ids from old to new: of equals the older one stays.
         n_best: How many to keep.
+        before: The id of what was best before.
     """
+    scores = {id: training.score(standing.predictions) for id, (_, standing) in finished.items()}
+    bar = scores[before] if before in scores else max(scores.values(), default=0.0)
 
-    def rank(id: str) -> tuple[float, tuple[int, int], int]:
-        rulebook, predictions = finished[id]
-        return -training.score(predictions), size_of(rulebook), order.index(id)
+    def rank(id: str) -> tuple[float, float, tuple[int, int], int]:
+        rulebook, standing = finished[id]
+        by_metric = -min(scores[id], bar) if standing.likelihoods else -scores[id]
+        return by_metric, -math.fsum(standing.likelihoods), size_of(rulebook), order.index(id)
 
     return sorted(finished, key=rank)[:n_best]
 

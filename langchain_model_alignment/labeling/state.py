@@ -35,6 +35,8 @@ class CandidateState(TypedDict):
     predictions: list[int]
     """On the validation rows so far: label indices, -1 for an abstention."""
     confidences: list[float | None]
+    likelihoods: list[float]
+    """Log likelihood of each row's right label; none where labels are read as text."""
     errors: list[str]
     """Classes of the errors of the rows that failed."""
 
@@ -139,6 +141,7 @@ def new_candidate(
         "rulebook": as_json(after),
         "predictions": [],
         "confidences": [],
+        "likelihoods": [],
         "errors": [],
     }
 

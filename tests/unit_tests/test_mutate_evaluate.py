@@ -7,7 +7,14 @@ import pytest
 
 from langchain_model_alignment.constitution import Add, Delete, Edit, Move
 from langchain_model_alignment.labeling.classifier import Labeled
-from langchain_model_alignment.labeling.evaluate import next_end, screen, screening_of, still_racing
+from langchain_model_alignment.labeling.evaluate import (
+    Standing,
+    likelihoods,
+    next_end,
+    screen,
+    screening_of,
+    still_racing,
+)
 from langchain_model_alignment.labeling.mutate import combine, crossover, deletion, mine, refine
 from langchain_model_alignment.labeling.proposers import Mined, Proposal
 from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook
@@ -223,8 +230,8 @@ def race(n: int, parent: set[int], *, hopeful: bool = True, training: Training |
     run = training or training_of()
     return still_racing(
         run,
-        predictions(run, parent, 40),
-        {id: predictions(run, odd, n) for id, odd in wrong.items()},
+        Standing(predictions(run, parent, 40), ()),
+        {id: Standing(predictions(run, odd, n), ()) for id, odd in wrong.items()},
         {id: (len(id), at) for at, id in enumerate(wrong)},
         dict.fromkeys(wrong, hopeful),
     )
@@ -276,8 +283,49 @@ def test_blocks_follow_each_other():
 
 
 def chosen(training: Training, n: int = 9, **books: tuple[Rulebook, set[int]]) -> list[str]:
-    finished = {id: (book, predictions(training, wrong, 40)) for id, (book, wrong) in books.items()}
+    finished = {id: (book, Standing(predictions(training, wrong, 40), ())) for id, (book, wrong) in books.items()}
     return choose(training, finished, list(books), n)
+
+
+# -- with log probabilities, likelihoods decide -----------------------------------------------------------------
+
+
+def likely(run: Training, n: int, value: float, wrong: int = 0) -> Standing:
+    return Standing(predictions(run, set(range(wrong)), n), [value] * n)
+
+
+def test_the_likelier_one_stays_although_both_are_right_as_often():
+    run = training_of()
+    candidates = {"c1": likely(run, 40, -0.4), "c2": likely(run, 40, -0.6)}
+    left = still_racing(run, likely(run, 40, -0.5), candidates, {"c1": (1, 1), "c2": (1, 1)}, {"c1": True, "c2": True})
+    assert list(left) == ["c2"]
+
+
+def test_the_likelier_one_is_chosen_among_those_no_worse_than_before():
+    run = training_of()
+    finished = {
+        "c1": (BOOK, likely(run, 40, -0.6, wrong=4)),
+        "c2": (BOOK, likely(run, 40, -0.3, wrong=4)),
+        "c3": (BOOK, likely(run, 40, -0.5, wrong=2)),
+        "c4": (BOOK, likely(run, 40, -0.1, wrong=5)),
+    }
+    assert choose(run, finished, list(finished), 4, "c1") == ["c2", "c3", "c1", "c4"]
+
+
+def test_training_begins_with_the_best_by_the_metric():
+    run = training_of()
+    finished = {"c1": (BOOK, likely(run, 40, -0.1, wrong=4)), "c2": (BOOK, likely(run, 40, -0.6, wrong=2))}
+    assert choose(run, finished, list(finished), 1) == ["c2"]
+
+
+def test_a_row_that_failed_is_as_likely_as_any_label():
+    run = training_of()
+    book = BOOK.model_copy(update={"scoring": "logprob"})
+    assert likelihoods(run, book, [Labeled(None, error="it failed")], 0) == [-0.6931]
+
+
+def test_labels_read_as_text_have_no_likelihood():
+    assert likelihoods(training_of(), BOOK, [Labeled(0)], 0) == []
 
 
 def test_the_best_score_wins_and_so_many_are_kept():
