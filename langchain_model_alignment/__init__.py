@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from langchain_model_alignment.constitution import Constitution, Principle
     from langchain_model_alignment.errors import AlignmentError
     from langchain_model_alignment.feedback import single_run
+    from langchain_model_alignment.feedback.adherence import adherence_table, create_adherence_chain
+    from langchain_model_alignment.feedback.batch import aalign_batch, align_batch, create_batch_chain
+    from langchain_model_alignment.feedback.batch_records import BatchResult, FeedbackRecord
+    from langchain_model_alignment.feedback.conflicts import create_conflict_chain
     from langchain_model_alignment.feedback.exchanges import Feedback
     from langchain_model_alignment.feedback.graph import create_feedback_graph
     from langchain_model_alignment.feedback.principles import create_principle_chain
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
     from langchain_model_alignment.feedback.single_run import AlignableSingleRun
     from langchain_model_alignment.feedback.suggestions import create_critique_chain, create_kudos_chain
     from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
+    from langchain_model_alignment.integrations.feedback_tables import read_feedback
+    from langchain_model_alignment.integrations.langsmith import from_langsmith
+    from langchain_model_alignment.integrations.store import ConstitutionLibrary
     from langchain_model_alignment.labeling import labeler
     from langchain_model_alignment.labeling.classifier import create_classifier_chain
     from langchain_model_alignment.labeling.labeler import Labeler, create_labeler_graph
@@ -38,10 +45,13 @@ _WHERE = {
     "AlignableSingleRun": "feedback.single_run",
     "AlignedPrompt": "feedback.records",
     "AlignmentError": "errors",
+    "BatchResult": "feedback.batch_records",
     "Budget": "usage",
     "Caller": "calls",
     "Constitution": "constitution",
+    "ConstitutionLibrary": "integrations.store",
     "Feedback": "feedback.exchanges",
+    "FeedbackRecord": "feedback.batch_records",
     "Gate": "calls",
     "Labeler": "labeling.labeler",
     "LabelingTask": "labeling.task",
@@ -54,7 +64,13 @@ _WHERE = {
     "TrainingHyperparameters": "labeling.records",
     "TrainingResult": "labeling.records",
     "Usage": "usage",
+    "aalign_batch": "feedback.batch",
+    "adherence_table": "feedback.adherence",
+    "align_batch": "feedback.batch",
+    "create_adherence_chain": "feedback.adherence",
+    "create_batch_chain": "feedback.batch",
     "create_classifier_chain": "labeling.classifier",
+    "create_conflict_chain": "feedback.conflicts",
     "create_critique_chain": "feedback.suggestions",
     "create_direct_update_chain": "feedback.updates",
     "create_feedback_graph": "feedback.graph",
@@ -63,8 +79,10 @@ _WHERE = {
     "create_principle_chain": "feedback.principles",
     "create_prompt_update_chain": "feedback.updates",
     "errors": "errors",
+    "from_langsmith": "integrations.langsmith",
     "labeler": "labeling.labeler",
     "local_chat_model": "local",
+    "read_feedback": "integrations.feedback_tables",
     "resolve_chat_model": "models",
     "single_run": "feedback.single_run",
     "write_report": "labeling.report",
@@ -75,10 +93,13 @@ __all__ = [
     "AlignableSingleRun",
     "AlignedPrompt",
     "AlignmentError",
+    "BatchResult",
     "Budget",
     "Caller",
     "Constitution",
+    "ConstitutionLibrary",
     "Feedback",
+    "FeedbackRecord",
     "Gate",
     "Labeler",
     "LabelingTask",
@@ -91,7 +112,13 @@ __all__ = [
     "TrainingHyperparameters",
     "TrainingResult",
     "Usage",
+    "aalign_batch",
+    "adherence_table",
+    "align_batch",
+    "create_adherence_chain",
+    "create_batch_chain",
     "create_classifier_chain",
+    "create_conflict_chain",
     "create_critique_chain",
     "create_direct_update_chain",
     "create_feedback_graph",
@@ -100,8 +127,10 @@ __all__ = [
     "create_principle_chain",
     "create_prompt_update_chain",
     "errors",
+    "from_langsmith",
     "labeler",
     "local_chat_model",
+    "read_feedback",
     "resolve_chat_model",
     "single_run",
     "write_report",

@@ -19,11 +19,19 @@ def read_json(path: str | Path) -> Any:
     Raises:
         ArtifactError: The file is not there, cannot be read, or is not JSON.
     """
+    return parse_json(read_bytes(path), str(path))
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return what is in a file.
+
+    Raises:
+        ArtifactError: The file is not there, or cannot be read.
+    """
     try:
-        text = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read ({error.strerror or error}); check the path.") from error
-    return parse_json(text, str(path))
 
 
 def parse_json(text: str | bytes, where: str = "The text") -> Any:

@@ -3,6 +3,7 @@
 Everything that changes a prompt is one of these edits. Nothing here knows a model, a clock or a file.
 """
 
+import difflib
 import hashlib
 import json
 import re
@@ -224,17 +225,33 @@ class Constitution(Value):
         return "\n".join(f"- {p.sentence()}" for p in self.enabled())
 
     def diff(self, other: "Constitution") -> list[str]:
-        """Return what changes from this constitution to the other, a line each: `+` added, `-` gone, `~` reworded."""
+        r"""Return what changes from this constitution to the other, a line each.
+
+        `+` is added, `-` gone, and `~` reworded, switched on or off, moved, or given another condition or group.
+
+        Example:
+            >>> old = Constitution.of("Be brief.", "Be kind.")
+            >>> edits = [Move(id="p2", to=0), Set(id="p1", field="group", value="tone"), Add(text="Rhyme.")]
+            >>> print("\n".join(old.diff(old.apply_all(edits))))
+            ~ p2: moved to place 1
+            ~ p1: group tone
+            + p3: Rhyme.
+        """
         mine = {p.id: p for p in self.principles}
-        theirs = {p.id: p for p in other.principles}
+        theirs = {p.id for p in other.principles}
         lines = [f"- {p.id}: {p.sentence()}" for p in self.principles if p.id not in theirs]
-        for id, principle in theirs.items():
+        # Places are compared among those that stayed: whatever keeps its order beside the others was not moved.
+        here, there = [id for id in mine if id in theirs], [p.id for p in other.principles if p.id in mine]
+        matcher = difflib.SequenceMatcher(None, here, there, autojunk=False)
+        still = {id for at, _, size in matcher.get_matching_blocks() for id in here[at : at + size]}
+        for place, principle in enumerate(other.principles, 1):
+            id = principle.id
             if id not in mine:
                 lines.append(f"+ {id}: {principle.sentence()}")
-            elif mine[id].sentence() != principle.sentence():
-                lines.append(f"~ {id}: {mine[id].sentence()} -> {principle.sentence()}")
-            elif mine[id].enabled != principle.enabled:
-                lines.append(f"~ {id}: switched {'on' if principle.enabled else 'off'}")
+                continue
+            lines += [f"~ {id}: {change}" for change in _changes(mine[id], principle)]
+            if id not in still:
+                lines.append(f"~ {id}: moved to place {place}")
         return lines
 
     def fingerprint(self) -> str:
@@ -264,6 +281,20 @@ class Constitution(Value):
 
     def _with(self, principles: Iterable[Principle], next_number: int | None = None) -> Self:
         return type(self)(principles=tuple(principles), next_number=next_number or self.next_number)
+
+
+def _changes(old: Principle, new: Principle) -> list[str]:
+    """Return what is different about a principle, in words."""
+    changes: list[str] = []
+    if old.text != new.text:
+        changes.append(f"{old.sentence()} -> {new.sentence()}")
+    elif old.condition != new.condition:
+        changes.append(f"when {new.condition}" if new.condition else "no condition")
+    if old.group != new.group:
+        changes.append(f"group {new.group}" if new.group else "no group")
+    if old.enabled != new.enabled:
+        changes.append(f"switched {'on' if new.enabled else 'off'}")
+    return changes
 
 
 def id_number(id: str) -> int:

@@ -7,6 +7,7 @@
     + DataError             a table, a column, a label or a task that does not fit
     + EditError             an edit that a constitution or a history refuses
     + ArtifactError         a file or JSON document that is not ours, or not readable
+    + ConflictError         somebody else wrote in the meantime; read again, then write
     + ModelNameError        a model name that resolves to nothing here, or lacks its package
     + WeightsError          weights of a local model that are missing, damaged or cannot be fetched
     + ServerError           the local model server could not start
@@ -30,6 +31,7 @@ __all__ = [
     "BadRequestError",
     "BudgetError",
     "ConfigurationError",
+    "ConflictError",
     "DataError",
     "DataWarning",
     "EditError",
@@ -81,6 +83,10 @@ class EditError(ConfigurationError):
 
 class ArtifactError(ConfigurationError):
     """A file or JSON document that is not one of ours, or cannot be read."""
+
+
+class ConflictError(ConfigurationError):
+    """Somebody else wrote in the meantime: read what they wrote, then write again."""
 
 
 class ModelNameError(ConfigurationError):

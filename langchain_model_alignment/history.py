@@ -5,6 +5,7 @@ constitution. A `History` is a tree of revisions with a head. Undo, redo and rew
 after an undo is a new branch. Nothing that was ever committed is lost.
 """
 
+import difflib
 import re
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
@@ -77,13 +78,29 @@ class Document(Value):
         """Return the document after one edit.
 
         Raises:
-            EditError: The constitution refuses the edit.
+            EditError: The constitution refuses the edit, or a rewritten text has other variables than the person's.
         """
         if not isinstance(edit, TemplateEdit):
             return self.model_copy(update={"constitution": self.constitution.apply(edit)})
         if edit.woven is None:
             return self.model_copy(update={"base": edit.template, "woven": None, "woven_keys": ()})
+        if odd := set(edit.template.variables) ^ set(self.base.variables):
+            names = ", ".join(f"{{{name}}}" for name in sorted(odd))
+            raise EditError(f"The rewritten text drops or invents {names}; keep the prompt's variables as they are.")
         return self.model_copy(update={"woven": edit.template, "woven_keys": edit.woven})
+
+    def diff(self, other: "Document") -> list[str]:
+        r"""Return what changes from this document to the other: lines of its text, then the principles.
+
+        Example:
+            >>> old = Document(base=Template.of("Sum up {text}.\nUse German."))
+            >>> old.diff(Document(base=Template.of("Sum up {text}."), constitution=Constitution.of("Be brief.")))
+            ['- Use German.', '+ p1: Be brief.']
+        """
+        mine, theirs = self.description.text.splitlines(), other.description.text.splitlines()
+        compared = list(difflib.unified_diff(mine, theirs, n=0, lineterm=""))[2:]  # the first two name files
+        text = [f"{line[0]} {line[1:]}" for line in compared if not line.startswith("@@")]
+        return text + self.constitution.diff(other.constitution)
 
     def fingerprint(self) -> str:
         """Return a hash of everything a model could be shown."""
@@ -235,6 +252,41 @@ class History(Value):
             self.get(revision)
         return self.model_copy(update={"head": revision})
 
+    def diff(self, a: str | None, b: str | None) -> list[str]:
+        """Return what changes from one revision to another, a line each; without an id, the root is meant.
+
+        Raises:
+            EditError: There is no such revision.
+        """
+        return self.at(a).diff(self.at(b))
+
+    def tree(self) -> str:
+        """Return the revisions as a text that shows the branches, a line each, with a star at the head.
+
+        What goes on below its predecessor stands in one column; a branch that was left is indented.
+
+        Example:
+            >>> history = History().commit([Add(text="Be brief.")], reason="too long", author="Ann")
+            >>> history = history.undo().commit([Add(text="Be exact.")], reason="too vague")
+            >>> print(history.tree())
+              the beginning
+                r1  too long  (Ann)
+            * r2  too vague
+        """
+        children: dict[str | None, list[Revision]] = {}
+        for revision in self.revisions:
+            children.setdefault(revision.parent, []).append(revision)
+        lines = [f"{' ' if self.head else '*'} the beginning"]
+        ahead = _with_depth(children.get(None, []), 0)
+        while ahead:  # a loop, since a history may be longer than Python recurses
+            revision, depth = ahead.pop()
+            told = ", ".join(filter(None, (revision.author, revision.time)))
+            words = [revision.id, " ".join(revision.reason.split()), f"({told})" if told else ""]
+            mark = "*" if revision.id == self.head else " "
+            lines.append(f"{mark} {'  ' * depth}{'  '.join(filter(None, words))}")
+            ahead += _with_depth(children.get(revision.id, []), depth)
+        return "\n".join(lines)
+
     def branches(self) -> list[str]:
         """Return the ids of the revisions that nothing was made after: the tips of the tree."""
         parents = {r.parent for r in self.revisions}
@@ -244,3 +296,8 @@ class History(Value):
         # Numbers only rise along every branch, so the highest over all additions is the whole history's.
         added = (edit for revision in self.revisions for edit in revision.edits if isinstance(edit, Add) and edit.id)
         return max([self.root.constitution.next_number, *(id_number(str(edit.id)) + 1 for edit in added)])
+
+
+def _with_depth(children: list[Revision], depth: int) -> list[tuple[Revision, int]]:
+    """Return a revision's children as they are to be taken from the end of a list: the newest, which goes on, last."""
+    return [(child, depth if child is children[-1] else depth + 1) for child in reversed(children)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from langchain_model_alignment.cli import demo, feedback, label, models, report, train
+from langchain_model_alignment.cli import batch, demo, feedback, label, models, report, train
 
 app = typer.Typer(
     help="Make a prompt follow people's wishes: feedback or labels become principles, principles become the prompt.",
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.run_demo)
 app.command("feedback")(feedback.run_feedback)
+app.command("batch")(batch.run_batch)
 app.command("train")(train.run_train)
 app.command("label")(label.run_label)
 app.command("report")(report.run_report)

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from rich.console import Console
@@ -115,11 +116,31 @@ def show_event(console: Console, event: FeedbackEvent) -> None:
     elif event["type"] == "prompt":
         console.print("\nPrompt", style="bold")
         console.print(prompt_diff(event["before"], event["after"]))
+    elif event["type"] == "verdicts":
+        for verdict in event["verdicts"]:
+            show_verdict(console, verdict)
+    elif event["type"] == "replay":
+        if event["report"]["items"]:
+            console.print(indented(plain(event["summary"], "dim")))
+    elif event["type"] == "taken_back":
+        console.print(indented(plain("The change is taken back; it stays in the history as a branch.", "dim")))
     else:
         many = len(event["candidates"]) > 1
         console.print()
         for number, text in enumerate(event["candidates"], 1):
             console.print(answer_panel(text, f"Answer {number}" if many else "Answer"))
+
+
+def show_verdict(console: Console, verdict: dict[str, Any]) -> None:
+    """Say whether a new answer does what was said, and what follows where it does not."""
+    said = f"“{verdict['text']}”"
+    why = f": {verdict['reason']}" if verdict["reason"] else ""
+    if verdict["kept"]:
+        console.print(indented(plain(f"✓ {said} is kept", "green")))
+    elif verdict["repairing"]:
+        console.print(indented(plain(f"✗ {said} is not kept{why}; the principle is written anew", "yellow")))
+    else:
+        console.print(indented(plain(f"✗ {said} is still not kept{why}; say it in other words", "red")))
 
 
 def show_author(console: Console, written_by: str) -> None:

@@ -46,7 +46,7 @@ class Feedback(Record):
     kind: FeedbackKind
     text: str
     """The critique or the kudos in words; of a rewrite, the person's own version of the response; of a preference or
-    a score, why."""
+    a score, why, if that was said."""
     response: str = ""
     """The response it is about; of a preference, the one that was liked better."""
     rejected: str | None = None
@@ -58,13 +58,13 @@ class Feedback(Record):
 
     @field_validator("text")
     @classmethod
-    def _not_empty(cls, text: str) -> str:
-        if not text.strip():
-            raise ValueError("the feedback is empty; say in a few words what to change or keep")
+    def _strip(cls, text: str) -> str:
         return text.strip()
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Self:
+        if not self.text and self.kind != "score":
+            raise ValueError("the feedback is empty; say in a few words what to change or keep")
         if (self.kind == "score") != (self.score is not None):
             raise ValueError("a score, from 0 to 1, goes with feedback of the kind score, and with no other")
         if (self.kind == "preference") != (self.rejected is not None):
@@ -123,13 +123,17 @@ class Exchange(Record):
         return self
 
 
-def parse_feedback(kind: FeedbackKind, text: str, response: str) -> Feedback:
+def parse_feedback(
+    kind: FeedbackKind, text: str, response: str, *, rejected: str | None = None, score: float | None = None
+) -> Feedback:
     """Return a feedback record.
 
     Raises:
-        FeedbackError: The text is empty.
+        FeedbackError: The text is empty, or the score is no number from 0 to 1.
     """
+    if not text.strip() and kind != "score":
+        raise FeedbackError("The feedback is empty; say in a few words what to change or keep.")
     try:
-        return Feedback(kind=kind, text=text, response=response)
+        return Feedback(kind=kind, text=text, response=response, rejected=rejected, score=score)
     except ValidationError as error:
-        raise FeedbackError("The feedback is empty; say in a few words what to change or keep.") from error
+        raise FeedbackError(f"The score {score!r} does not fit; give a number from 0 to 1.") from error

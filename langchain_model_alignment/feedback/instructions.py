@@ -293,7 +293,8 @@ _DECIDE = """You keep the list of principles that a prompt's answers must follow
 - "add" a principle that captures the feedback;
 - "edit" the existing principle that is about the same matter, or that the feedback contradicts, giving its new full text;
 - "delete" an existing principle that the feedback takes back, when nothing new is asked for.
-The principle is one imperative sentence in the language of the feedback, general enough for other inputs. It keeps every number, name, limit, condition and negation of the feedback, and does not quote the answer. Praise asks for the same again; for a rewrite, look at what was changed and ask for that."""
+The principle is one imperative sentence in the language of the feedback, general enough for other inputs. It keeps every number, name, limit, condition and negation of the feedback, and does not quote the answer. Praise asks for the same again; for a rewrite, look at what was changed and ask for that.
+In "conflicts", name the principles that stay and that the new one, called "new", contradicts or repeats; or "new" alone, where it fits only this input."""
 
 
 def decide(

@@ -21,6 +21,7 @@ from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.feedback.changes import describe_change, form_asked, lost_of_change
 from langchain_model_alignment.feedback.exchanges import Feedback
+from langchain_model_alignment.feedback.findings import Conflict, ToldConflict, ToldConflicts, unresolved
 from langchain_model_alignment.feedback.own_words import calmly, in_own_words
 from langchain_model_alignment.feedback.relations import (
     clash,
@@ -78,6 +79,9 @@ class PrincipleProposal(BaseModel):
     lost: tuple[str, ...] = Field(
         default=(), description="What the model's last try had lost, when the person's own words were taken"
     )
+    conflicts: tuple[Conflict, ...] = Field(
+        default=(), description="Where the new principle and the old ones still conflict once the edits are made"
+    )
 
 
 class _Decision(BaseModel):
@@ -87,6 +91,10 @@ class _Decision(BaseModel):
     action: Literal["add", "edit", "delete"]
     principle_id: str | None = Field(default=None, description="the id of the existing principle to edit or delete")
     principle: str = Field(default="", description="the new or edited principle; empty for a pure deletion")
+    conflicts: ToldConflicts = Field(
+        default_factory=list,
+        description="conflicts of the principle, called new, with others that stay; most often none",
+    )
 
 
 def strategy_of(caller: Caller) -> Strategy:
@@ -122,17 +130,27 @@ def create_principle_chain(
         request = request.model_copy(update={"feedback": request.feedback.plain()})
         if chosen == "one_call":
             try:
-                return await _in_one_call(caller, request, config)
+                return _with_conflicts(request, *await _in_one_call(caller, request, config))
             except MalformedAnswerError as error:
                 if chosen == "one_call":  # said once, and not tried again at every call
                     logger.warning("The model's decision could not be read, so it is asked in short steps: %s", error)
                 chosen = "short_steps"
-        return await _in_short_steps(caller, request, config)
+        return _with_conflicts(request, await _in_short_steps(caller, request, config))
 
     return make_runnable(extract, name="principle", input_type=PrincipleRequest, output_type=PrincipleProposal)
 
 
-async def _in_one_call(caller: Caller, request: PrincipleRequest, config: RunnableConfig) -> PrincipleProposal:
+def _with_conflicts(
+    request: PrincipleRequest, proposal: PrincipleProposal, told: Sequence[ToldConflict] = ()
+) -> PrincipleProposal:
+    """Add what the edits leave unresolved: what code sees of it, and what a model told along with its own words."""
+    believed = told if proposal.written_by == "model" else ()
+    return proposal.model_copy(update={"conflicts": unresolved(request.constitution, proposal.edits, believed)})
+
+
+async def _in_one_call(
+    caller: Caller, request: PrincipleRequest, config: RunnableConfig
+) -> tuple[PrincipleProposal, list[ToldConflict]]:
     feedback, constitution = request.feedback, request.constitution
     messages = instructions.decide(
         prompt=request.prompt,
@@ -149,7 +167,7 @@ async def _in_one_call(caller: Caller, request: PrincipleRequest, config: Runnab
     if decision.action == "delete" and old and (not words or near_duplicate(words, old.text)):
         withdrawn = _withdrawn(request, old, decision.reason)
         if withdrawn:
-            return PrincipleProposal(edits=withdrawn, reason=decision.reason, written_by="model")
+            return PrincipleProposal(edits=withdrawn, reason=decision.reason, written_by="model"), []
     missing = _faults(request, words)
     author: Literal["model", "repair", "person"] = "model"
     if missing and words:
@@ -164,9 +182,8 @@ async def _in_one_call(caller: Caller, request: PrincipleRequest, config: Runnab
     if old and decision.action != "add" and _may_replace(old, words, request, decision.action, author):
         text = " ".join(filter(None, [words, rest_beside(old.text, words, feedback.text)]))
         edits = (Edit(id=old.id, text=text, evidence=(request.id,) if request.id else (), reason=decision.reason),)
-    return PrincipleProposal(
-        edits=edits, reason=decision.reason, written_by=author, lost=tuple(missing) if author == "person" else ()
-    )
+    gone = tuple(missing) if author == "person" else ()
+    return PrincipleProposal(edits=edits, reason=decision.reason, written_by=author, lost=gone), decision.conflicts
 
 
 async def _in_short_steps(caller: Caller, request: PrincipleRequest, config: RunnableConfig) -> PrincipleProposal:

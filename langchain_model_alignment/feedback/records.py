@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from langchain_core.messages import BaseMessage
 from pydantic import Field, ValidationError, computed_field, model_validator
 
-from langchain_model_alignment.artifacts import one_line, parse_json, read_json, write_text
+from langchain_model_alignment.artifacts import one_line, parse_json
 from langchain_model_alignment.constitution import Constitution, Principle
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, PromptError
 from langchain_model_alignment.feedback.exchanges import Exchange, Record
@@ -185,22 +185,70 @@ class AlignedPrompt(Record):
         except (ValidationError, AlignmentError) as error:
             raise ArtifactError(f"{where} is a damaged aligned prompt: {one_line(error)}.") from error
 
+    def to_yaml(self) -> str:
+        """Return the whole as YAML, which holds what the JSON holds."""
+        from langchain_model_alignment.feedback.files import dump_yaml
+
+        return dump_yaml(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_yaml(cls, text: str | bytes) -> Self:
+        """Read what `to_yaml` wrote.
+
+        Raises:
+            ArtifactError: It is not YAML, not an aligned prompt, or of a newer version.
+        """
+        from langchain_model_alignment.feedback.files import parse_yaml
+
+        return cls.from_dict(parse_yaml(text), "The YAML")
+
+    def to_markdown(self) -> str:
+        """Return the prompt, its principles and the story of both as Markdown for a person to read and edit.
+
+        Raises:
+            PromptError: There is no prompt yet.
+        """
+        from langchain_model_alignment.feedback.markdown import prompt_to_markdown
+
+        return prompt_to_markdown(self.history, self.effective)
+
+    @classmethod
+    def from_markdown(cls, text: str, where: str = "The Markdown") -> Self:
+        """Read the person's own prompt and its principles from Markdown; the history begins anew, without exchanges.
+
+        Texts may have been edited, and principles added or dropped, by hand: a new one needs only a number in front.
+        The prompt as it is sent and the table of the history are there for reading, and are not read back.
+
+        Raises:
+            ArtifactError: It has no prompt, or something in it that this release cannot read.
+        """
+        from langchain_model_alignment.feedback.markdown import document_from_markdown
+
+        return cls(history=History(root=document_from_markdown(text, where)))
+
     def save(self, path: str | Path) -> Path:
-        """Write the JSON to a file; the old file stays whole until the new one is.
+        """Write to a file: YAML to `.yaml` or `.yml`, Markdown to `.md`, else JSON.
+
+        The old file stays whole until the new one is. Markdown keeps the prompt and the principles only.
 
         Raises:
             ArtifactError: The file cannot be written.
+            PromptError: Markdown is asked for, and there is no prompt yet.
         """
-        return write_text(path, self.to_json() + "\n")
+        from langchain_model_alignment.feedback.files import save_prompt
+
+        return save_prompt(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a file that `save` wrote.
+        """Read a file that `save` wrote, in the form that its suffix says.
 
         Raises:
             ArtifactError: The file is not there, not readable, or not an aligned prompt.
         """
-        return cls.from_dict(read_json(path), str(path))
+        from langchain_model_alignment.feedback.files import load_prompt
+
+        return load_prompt(cls, path)
 
     @model_validator(mode="before")
     @classmethod

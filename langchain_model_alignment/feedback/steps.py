@@ -5,15 +5,17 @@ The graph and the notebook object are two faces of these; each step takes a prom
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.constitution import Add, Edit, PrincipleEdit
 from langchain_model_alignment.errors import PromptError
-from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, FeedbackKind, as_json, parse_feedback
+from langchain_model_alignment.feedback.conversation import input_key, turns_of
+from langchain_model_alignment.feedback.exchanges import Exchange, Feedback
 from langchain_model_alignment.feedback.principles import PrincipleProposal, PrincipleRequest
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.respond import respond
@@ -40,9 +42,28 @@ async def answer(
     if not template.messages:
         raise PromptError("There is no prompt yet; give one with set_model_description first.")
     values = template.check_inputs(inputs)
-    messages = template.fill(values)
+    return await candidates_for(target, prompt, Exchange(id="new", inputs=values), template.fill(values), n, config)
+
+
+async def candidates_for(
+    target: Caller | Runnable[Any, Any],
+    prompt: AlignedPrompt,
+    asked: Exchange,
+    messages: Sequence[BaseMessage],
+    n: int,
+    config: RunnableConfig | None,
+) -> Exchange:
+    """Return an exchange that was not answered yet, or a turn of a conversation, with `n` candidates.
+
+    Raises:
+        PromptError: Fewer than one candidate.
+        ModelError: A call failed.
+    """
+    if n < 1:
+        raise PromptError(f"{n} candidates were asked for; ask for 1 or more.")
     # The same request again asks for another answer than those that were given to it already.
-    before = [e for e in prompt.exchanges if e.inputs == as_json(values) and e.revision == prompt.history.head]
+    key, head = input_key(prompt, asked), prompt.history.head
+    before = [e for e in prompt.exchanges if e.revision == head and input_key(prompt, e) == key]
     first = sum(len(e.candidates) for e in before)
     samples = range(first, first + n)
     try:
@@ -54,51 +75,46 @@ async def answer(
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors.exceptions[0].__cause__
     candidates = tuple(call.result() for call in calls)
-    return Exchange(
-        id=f"e{len(prompt.exchanges) + 1}",
-        inputs=values,
-        candidates=candidates,
-        response=candidates[0] if n == 1 else None,
-        revision=prompt.history.head,
-    )
+    answered = {"candidates": candidates, "response": candidates[0] if n == 1 else None, "revision": head}
+    return asked.model_copy(update={"id": f"e{len(prompt.exchanges) + 1}", **answered})
 
 
 async def propose(
     chain: Runnable[Any, PrincipleProposal],
     prompt: AlignedPrompt,
     exchange: Exchange,
-    kind: FeedbackKind,
-    text: str,
+    feedback: Feedback,
     config: RunnableConfig | None,
-) -> tuple[Feedback, PrincipleProposal]:
-    """Return a piece of feedback, and the edits that it amounts to.
+) -> PrincipleProposal:
+    """Return the edits that a piece of feedback amounts to.
 
     Raises:
-        FeedbackError: The feedback is empty.
         ModelError: A call failed.
     """
-    feedback = parse_feedback(kind, text, exchange.response or "")
     request = PrincipleRequest(
         feedback=feedback,
         constitution=prompt.constitution,
         prompt=prompt.description,
-        inputs=exchange.inputs,
+        inputs=turns_of(prompt, exchange)[0].inputs,
         id=f"{exchange.id}.f{len(exchange.feedback) + 1}",
     )
-    return feedback, await chain.ainvoke(request, config)
+    return await chain.ainvoke(request, config)
 
 
-def keep(prompt: AlignedPrompt, exchange_id: str, feedback: Feedback, proposal: PrincipleProposal) -> AlignedPrompt:
+def keep(
+    prompt: AlignedPrompt, exchange_id: str, feedback: Feedback, proposal: PrincipleProposal, when: str = ""
+) -> AlignedPrompt:
     """Return the prompt with a proposal in its history and the feedback beside its exchange.
 
     The prompt may have moved on since the proposal was asked for. Nothing of that is lost, and neither is the wish:
-    where the principle to edit is gone, its new words are added.
+    where the principle to edit is gone, its new words are added. With `when`, a new principle holds in that case only.
     """
     known = {p.id for p in prompt.constitution}
     edits: list[PrincipleEdit] = []
     for edit in proposal.edits:
         if isinstance(edit, Add) or edit.id in known:
-            edits.append(edit)
+            conditional = when.strip() and isinstance(edit, Add)
+            edits.append(edit.model_copy(update={"condition": when.strip()}) if conditional else edit)
         elif isinstance(edit, Edit):
             edits.append(Add(text=edit.text, evidence=edit.evidence, reason=edit.reason))
     after = prompt.commit(edits, reason=proposal.reason, author=proposal.written_by)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
+from langchain_model_alignment.feedback.judging_instructions import why_better
 from langchain_model_alignment.languages import words_of
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.wishes import claims_absence
@@ -59,6 +60,50 @@ def create_kudos_chain(llm: ChatModelLike) -> Runnable[SuggestionRequest | dict[
         A Runnable from a `SuggestionRequest` (or a dict like it) to a list of three sentences.
     """
     return _create(llm, "kudos")
+
+
+class PreferenceRequest(BaseModel):
+    """Two responses to the same input."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    better: str = Field(description="The response that a person liked better")
+    worse: str = Field(description="The other one")
+
+
+def create_preference_chain(llm: ChatModelLike) -> Runnable[PreferenceRequest | dict[str, Any], list[str]]:
+    r"""Create the chain that suggests why a person may have liked one response better than another.
+
+    The reasons are guesses: show them to the person, who takes one or says it better.
+
+    Args:
+        llm: The model that writes them.
+
+    Returns:
+        A Runnable from a `PreferenceRequest` (or a dict like it) to a list of up to three sentences.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> llm = FakeListChatModel(responses=["1. It is short.\n2. It names the price."])
+        >>> create_preference_chain(llm).invoke({"better": "5 euros.", "worse": "That depends on many things."})
+        ['It is short.', 'It names the price.']
+    """
+    caller = as_caller(llm)
+
+    async def why(value: PreferenceRequest | dict[str, Any], config: RunnableConfig) -> list[str]:
+        request = PreferenceRequest.model_validate(value)
+        if not (request.better.strip() and request.worse.strip()):
+            raise FeedbackError("A preference is between two responses, and one of them is empty.")
+        answer = await caller.ask(why_better(request.better, request.worse), config=config)
+        reasons: list[str] = []
+        for item in read_items(answer.text):
+            if all(alike(item, other) < _ALIKE for other in reasons):
+                reasons.append(item)
+        if not reasons:
+            raise MalformedAnswerError("The model suggested no reason that could be read; say it in your own words.")
+        return reasons[:_WANTED]
+
+    return make_runnable(why, name="preference", input_type=PreferenceRequest, output_type=list[str])
 
 
 def _create(

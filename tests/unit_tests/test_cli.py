@@ -29,11 +29,25 @@ DECISION = json.dumps({"reason": "asked", "action": "add", "principle": "Be brie
 WOVEN = json.dumps({"text": "Greet {name}. Be brief."})
 
 
+KEPT = json.dumps({"sayings": [{"number": 1, "kept": True}]})
+FOLLOWED = json.dumps({"items": [{"principle_id": "p1", "followed": True, "words": "Greet Ada"}]})
+
+
 class Mind:
     """Answers as the model would be asked to at each step; each kind of answer can be replaced, and is counted."""
 
     def __init__(self, answer: Any = None, **replies: Any) -> None:
-        self.replies = {"critique": CRITIQUES, "kudos": KUDOS, "decide": DECISION, "weave": WOVEN, **replies}
+        self.replies = {
+            "critique": CRITIQUES,
+            "kudos": KUDOS,
+            "decide": DECISION,
+            "weave": WOVEN,
+            "judge": KEPT,
+            "followed": FOLLOWED,
+            "conflicts": "{}",
+            "why": "1. It is short.\n2. It is dry.",
+            **replies,
+        }
         self.replies["answer"] = answer or (lambda messages: f"<{messages[-1].text}>")
         self.asked: list[str] = []
 
@@ -51,6 +65,14 @@ def _kind(system: str) -> str:
         return "decide"
     if "rewrite instructions" in system:
         return "weave"
+    if "whether a prompt's new answer" in system:
+        return "judge"
+    if "whether an answer follows principles" in system:
+        return "followed"
+    if "trouble among the principles" in system:
+        return "conflicts"
+    if "liked answer A better" in system:
+        return "why"
     if "numbered list of three" in system:
         return "kudos" if any(word in system.lower() for word in ("praise", "kudos", "good about")) else "critique"
     return "answer"
@@ -331,6 +353,93 @@ def test_an_invalid_line_asks_the_model_for_nothing(say: Say):
 
 def test_the_help_names_every_command():
     assert all(f"{name} " in HELP for name in ("c", "k", "r", "b", "e", "d", "on", "off", "p", "a", "q", "i", "?"))
+
+
+# -- what a person can trust ---------------------------------------------------------------------------------------
+
+
+def judgement(kept: bool, *, worse: bool = False) -> str:
+    sayings = [{"number": 1, "kept": kept, "reason": "It rambles."}]
+    return json.dumps({"sayings": sayings, "worse": worse, "reason": "It is off."})
+
+
+def test_a_kept_wish_is_said(say: Say):
+    assert "✓ “be brief” is kept" in flat(say("be brief", "q"))
+
+
+def test_a_lost_wish_is_mended_and_judged_again(say: Say, prompt_file: Path):
+    mind = Mind(judge=[judgement(False), judgement(True)])
+    result = flat(say("be brief", "q", mind=mind))
+    assert "✗ “be brief” is not kept: It rambles.; the principle is written anew" in result
+    assert "✓ “be brief” is kept" in result
+
+
+def test_a_change_that_breaks_an_earlier_input_is_asked_about(say: Say, prompt_file: Path):
+    mind = Mind(judge=lambda messages: judgement(True, worse="(nothing)" in messages[-1].text))
+    result = say("i name=Bo", "be brief", "perhaps", "n", "q", mind=mind)
+    assert "e1: the answer is worse (It is off)" in flat(result)
+    assert "The change is taken back" in flat(result)
+    assert saved(prompt_file).principles == []
+
+
+def test_it_can_be_kept_all_the_same(say: Say, prompt_file: Path):
+    mind = Mind(judge=lambda messages: judgement(True, worse="(nothing)" in messages[-1].text))
+    say("i name=Bo", "be brief", "y", "q", mind=mind)
+    assert [p.text for p in saved(prompt_file).principles] == ["Be brief."]
+
+
+def test_the_checks_can_be_off(say: Say):
+    mind = Mind()
+    say("i name=Bo", "be brief", "q", mind=mind, options=("--input", "name=Ada", "--no-checks"))
+    assert "judge" not in mind.asked
+
+
+def test_whether_the_principles_were_followed_stands_beside_the_answer(say: Say):
+    assert "p1 followed: “Greet Ada”" in flat(say("be brief", "q"))
+
+
+def test_how_often_principles_were_followed_is_shown(say: Say):
+    assert "p1 followed 1 of 1 Be brief." in flat(say("be brief", "f", "q"))
+
+
+def test_conflicting_principles_are_shown_and_mended(say: Say, prompt_file: Path):
+    second = json.dumps({"reason": "asked", "action": "add", "principle": "Keep it short."})
+    found = json.dumps({"conflicts": [{"kind": "duplicate", "ids": ["p1", "p2"], "text": "Be brief and short."}]})
+    mind = Mind(decide=[DECISION, second], conflicts=found)
+    result = flat(say("be brief", "keep it short", "x", "x 9", "x 1", "q", mind=mind))
+    assert "p1 and p2: They ask for the same." in result
+    assert "There is no proposal 9" in result
+    assert [p.text for p in saved(prompt_file).principles] == ["Be brief and short."]
+
+
+def test_the_history_is_shown_and_gone_through(say: Say, prompt_file: Path):
+    result = say("be brief", "h", "to r0", "h", "to r9", "q")
+    assert "* r2" in result.output
+    assert "* the beginning" in result.output
+    assert "There is no revision 'r9'" in flat(result)
+    assert len(saved(prompt_file).history.revisions) == 2
+
+
+def test_a_better_answer_is_explained(say: Say, prompt_file: Path):
+    result = say("w 2", "7", "1", "q", options=("--input", "name=Ada", "--candidates", "2"))
+    assert "There is no reason 7" in flat(result)
+    (feedback,) = saved(prompt_file).exchanges[0].feedback
+    assert (feedback.kind, feedback.text) == ("preference", "It is short.")
+
+
+def test_an_answer_is_scored(say: Say, prompt_file: Path):
+    say("s 1/4 be brief", "q")
+    (feedback,) = saved(prompt_file).exchanges[0].feedback
+    assert (feedback.kind, feedback.score, feedback.text) == ("score", 0.25, "be brief")
+
+
+def test_a_conversation_goes_on_and_back(say: Say, prompt_file: Path):
+    say("t And then?", "back e1", "t And now?", "q")
+    assert [(e.after, e.message) for e in saved(prompt_file).exchanges] == [
+        (None, None),
+        ("e1", "And then?"),
+        ("e1", "And now?"),
+    ]
 
 
 # -- what is kept ----------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pydantic import ValidationError
 
 from langchain_model_alignment.constitution import (
@@ -63,115 +62,6 @@ def constitutions(draw: st.DrawFn) -> Constitution:
     for _ in range(draw(st.integers(0, 6))):
         constitution = constitution.apply(draw(edits_for(constitution)))
     return constitution
-
-
-# -- the history as a machine ----------------------------------------------------------------------------------
-
-
-class HistoryMachine(RuleBasedStateMachine):
-    """Commits, undoes, branches and reloads at random, against a plain list of what was ever committed."""
-
-    @initialize()
-    def begin(self) -> None:
-        self.history = History(root=Document(base=Template.of("Sum up {text}.")))
-        self.seen: list[Revision] = []
-        self.documents: dict[str, Document] = {}
-        self.given_ids: set[str] = set()
-
-    def _commit(self, edits: list) -> None:
-        before = self.history
-        after = before.commit(edits, reason="why", author="person", time="2026-01-01T00:00:00+00:00")
-        assert self.history == before
-        added = [edit.id for edit in after.revisions[-1].edits if isinstance(edit, Add)]
-        assert not self.given_ids & set(added), "an id was given twice"
-        self.given_ids |= set(added)
-        self.history = after
-        self.seen.append(after.revisions[-1])
-        self.documents[after.revisions[-1].id] = after.document
-
-    @rule(data=st.data())
-    def commit_one(self, data: st.DataObject) -> None:
-        self._commit([data.draw(edits_for(self.history.document.constitution))])
-
-    @rule(first=adds, second=adds)
-    def commit_two_at_once(self, first: Add, second: Add) -> None:
-        self._commit([first, second])
-
-    @rule(text=words)
-    def change_the_text(self, text: str) -> None:
-        self._commit([TemplateEdit(template=Template.of(text))])
-        assert self.history.document.description == Template.of(text)
-
-    @rule()
-    def weave(self) -> None:
-        keys = tuple(principle_key(p) for p in self.history.document.constitution.enabled())
-        self._commit([TemplateEdit(template=Template.of("woven {text}"), woven=keys)])
-        assert self.history.document.loose == ()
-
-    @precondition(lambda self: self.history.head is not None)
-    @rule()
-    def undo_then_redo(self) -> None:
-        undone = self.history.undo()
-        assert undone.revisions == self.history.revisions
-        children = [r.id for r in self.history.revisions if r.parent == undone.head]
-        assert undone.redo().head == children[-1]
-
-    @precondition(lambda self: self.history.head is not None)
-    @rule()
-    def undo(self) -> None:
-        self.history = self.history.undo()
-
-    @precondition(lambda self: any(r.parent == self.history.head for r in self.history.revisions))
-    @rule()
-    def redo(self) -> None:
-        self.history = self.history.redo()
-
-    @rule(data=st.data())
-    def rewind(self, data: st.DataObject) -> None:
-        self.history = self.history.rewind(data.draw(st.sampled_from([None, *(r.id for r in self.seen)])))
-
-    @rule()
-    def reload(self) -> None:
-        again = History.model_validate_json(self.history.model_dump_json())
-        assert again == self.history
-        self.history = again
-
-    @precondition(lambda self: self.history.document.constitution.principles)
-    @rule(data=st.data())
-    def delete_then_undo(self, data: st.DataObject) -> None:
-        document = self.history.document
-        id = data.draw(st.sampled_from([p.id for p in document.constitution.principles]))
-        self._commit([Delete(id=id)])
-        assert id not in {p.id for p in self.history.document.constitution.principles}
-        self.history = self.history.undo()
-        assert self.history.document == document
-
-    @rule(id=st.sampled_from(["p0", "p9999", "q1", ""]))
-    def refuse_what_cannot_be(self, id: str) -> None:
-        before = self.history.model_dump_json()
-        with pytest.raises(EditError):
-            self.history.commit([Add(text="fine"), Edit(id=id, text="new")])
-        assert self.history.model_dump_json() == before
-
-    @invariant()
-    def nothing_is_lost(self) -> None:
-        assert list(self.history.revisions) == self.seen
-        for id, document in self.documents.items():
-            assert self.history.at(id) == document
-
-    @invariant()
-    def ids_are_unique(self) -> None:
-        ids = [p.id for p in self.history.document.constitution.principles]
-        assert len(set(ids)) == len(ids)
-
-    @invariant()
-    def every_revision_is_below_a_branch(self) -> None:
-        reached = {step.id for tip in self.history.branches() for step in self.history.path(tip)}
-        assert reached == {r.id for r in self.seen}
-
-
-HistoryMachine.TestCase.settings = settings(deadline=None, max_examples=20, stateful_step_count=20)
-TestHistoryMachine = HistoryMachine.TestCase
 
 
 # -- apply -----------------------------------------------------------------------------------------------------
@@ -303,6 +193,42 @@ def test_a_diff_names_what_was_added_removed_reworded_and_switched():
         ]
     )
     assert old.diff(new) == ["- p1: one", "~ p2: two -> dos", "~ p3: switched off", "+ p4: four"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "line"),
+    [
+        (Set(id="p1", field="condition", value="asked"), "~ p1: when asked"),
+        (Set(id="p3", field="condition", value=None), "~ p3: no condition"),
+        (Set(id="p1", field="group", value="tone"), "~ p1: group tone"),
+        (Set(id="p3", field="group", value=None), "~ p3: no group"),
+        (Move(id="p3", to=0), "~ p3: moved to place 1"),
+        (Move(id="p1", to=2), "~ p1: moved to place 3"),
+    ],
+)
+def test_a_diff_names_conditions_groups_and_moves(edit, line: str):
+    old = Constitution.of("one", "two").apply(Add(text="three", condition="told", group="style"))
+    assert old.diff(old.apply(edit)) == [line]
+
+
+@FEW
+@given(constitutions())
+def test_a_constitution_does_not_differ_from_itself(constitution: Constitution):
+    assert constitution.diff(constitution) == []
+
+
+@FEW
+@given(st.data(), constitutions())
+def test_a_diff_is_empty_only_where_words_places_and_fields_are_equal(data: st.DataObject, old: Constitution):
+    new = old.apply(data.draw(edits_for(old)))
+    told = {"id", "text", "enabled", "group", "condition"}
+    same = [p.model_dump(include=told) for p in old] == [p.model_dump(include=told) for p in new]
+    assert (old.diff(new) == []) == same
+
+
+def test_what_stands_elsewhere_only_because_another_went_is_not_moved():
+    old = Constitution.of("one", "two", "three")
+    assert old.diff(old.apply(Delete(id="p1"))) == ["- p1: one"]
 
 
 @pytest.mark.parametrize(
@@ -455,6 +381,45 @@ def test_the_reason_author_and_time_of_a_revision_are_kept():
     assert (revision.reason, revision.author, revision.time) == ("asked", "person", "now")
 
 
+def test_a_diff_of_revisions_tells_of_the_text_and_the_principles():
+    history = History(root=Document(base=Template.of("Sum up {text}.\n-- in German"))).commit([Add(text="one")])
+    history = history.commit([TemplateEdit(template=Template.of("Sum up {text}.\n++ in French"))])
+    assert history.diff(None, "r1") == ["+ p1: one"]
+    assert history.diff("r1", "r2") == ["- -- in German", "+ ++ in French"]
+    assert history.diff("r2", None) == ["- ++ in French", "+ -- in German", "- p1: one"]
+    assert history.diff("r2", "r2") == []
+
+
+def test_a_diff_with_an_unknown_revision_is_refused():
+    with pytest.raises(EditError, match="There is no revision 'r9'"):
+        two_branches().diff("r1", "r9")
+
+
+def test_the_tree_shows_branches_the_head_reasons_authors_and_times():
+    history = History().commit([Add(text="one")], reason="asked\nfor", author="Ann", time="2026-01-01")
+    history = history.commit([Add(text="two")], author="Bo").commit([Add(text="three")], reason="more")
+    history = history.rewind("r1").commit([Add(text="four")]).commit([Add(text="five")])
+    assert history.tree().splitlines() == [
+        "  the beginning",
+        "  r1  asked for  (Ann, 2026-01-01)",
+        "    r2  (Bo)",
+        "    r3  more",
+        "  r4",
+        "* r5",
+    ]
+
+
+def test_the_tree_marks_the_beginning_when_all_is_undone():
+    assert two_branches().rewind(None).tree().splitlines()[0] == "* the beginning"
+    assert History().tree() == "* the beginning"
+
+
+def test_the_tree_of_a_long_history_has_a_line_for_each_revision():
+    history = History()
+    steps = tuple(Revision(id=f"r{i}", parent=f"r{i - 1}" if i > 1 else None, edits=()) for i in range(1, 3001))
+    assert len(history.model_copy(update={"revisions": steps, "head": "r3000"}).tree().splitlines()) == 3001
+
+
 def as_json(history: History) -> dict:
     return json.loads(history.model_dump_json())
 
@@ -580,6 +545,13 @@ def test_a_deleted_principle_that_comes_back_by_undo_brings_back_the_woven_promp
     history = History(root=woven_document()).commit([Delete(id="p1")])
     assert history.document.description.text == "base"
     assert history.undo().document.description.text == "woven"
+
+
+@pytest.mark.parametrize("text", ["woven", "woven {name} {other}", "woven {nom}"])
+def test_a_woven_prompt_that_drops_or_invents_a_variable_is_refused(text: str):
+    document = Document(base=Template.of("Greet {name}."))
+    with pytest.raises(EditError, match="drops or invents"):
+        document.apply(TemplateEdit(template=Template.of(text), woven=()))
 
 
 def test_new_words_of_the_person_replace_the_woven_prompt():

@@ -4,7 +4,10 @@ import subprocess
 import sys
 
 HEAVY = ("pandas", "sklearn", "typer", "openai", "torch", "xllamacpp", "langchain_openai", "transformers")
-NAMES = "AlignableSingleRun, create_feedback_graph, create_principle_chain, AlignedPrompt, Review, resolve_chat_model"
+NAMES = (
+    "AlignableSingleRun, create_feedback_graph, create_principle_chain, AlignedPrompt, Review, resolve_chat_model, "
+    "adherence_table, create_adherence_chain, create_conflict_chain, align_batch, read_feedback, from_langsmith"
+)
 
 
 def test_importing_the_feedback_names_loads_nothing_heavy():

@@ -27,7 +27,9 @@ def rewritten(text: str) -> str:
 
 
 def run_of(description: Any, answers: Any = "An answer.", alignment: Any = (), **more: Any) -> AlignableSingleRun:
-    run = AlignableSingleRun(ScriptedChatModel(answers), ScriptedChatModel(alignment), **more)
+    run = AlignableSingleRun(
+        ScriptedChatModel(answers), ScriptedChatModel(alignment), **{"check_intent": False, **more}
+    )
     run.set_model_description(description)
     return run
 
@@ -102,7 +104,9 @@ def test_d32_an_update_that_drops_a_variable_does_not_lose_the_input(method: str
     """D32: an update dropped `{text}`, and the input was silently lost."""
     model = ScriptedChatModel("ok")
     first = [] if "feedback" in method else [decided("Be brief.")]
-    run = AlignableSingleRun(model, ScriptedChatModel([*first, *[rewritten("Sum up briefly.")] * 2]))
+    run = AlignableSingleRun(
+        model, ScriptedChatModel([*first, *[rewritten("Sum up briefly.")] * 2]), check_intent=False
+    )
     run.set_model_description("Sum up {text}.")
     run.send_input("a")
     if first:
@@ -265,7 +269,7 @@ def test_d45_twelve_principles_are_one_call_and_none_when_nothing_changed():
     principles = [f"Mention colour number {n}." for n in range(2, 14)]
     woven = "Uses of {item}? " + " ".join(principles)
     aligner = ScriptedChatModel([*(decided(p) for p in principles), rewritten(woven)])
-    run = AlignableSingleRun(ScriptedChatModel("ok"), aligner)
+    run = AlignableSingleRun(ScriptedChatModel("ok"), aligner, check_intent=False)
     run.set_model_description("Uses of {item}?")
     run.send_input("a rope")
     for principle in principles:

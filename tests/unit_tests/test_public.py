@@ -13,6 +13,9 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 
 import langchain_model_alignment
+from langchain_model_alignment.constitution import Constitution
+from langchain_model_alignment.feedback.adherence import create_adherence_chain
+from langchain_model_alignment.feedback.conflicts import create_conflict_chain
 from langchain_model_alignment.feedback.principles import create_principle_chain
 from langchain_model_alignment.feedback.single_run import AlignableSingleRun
 from langchain_model_alignment.feedback.suggestions import create_critique_chain, create_kudos_chain
@@ -31,10 +34,13 @@ PUBLIC = sorted(
         "AlignableSingleRun",
         "AlignedPrompt",
         "AlignmentError",
+        "BatchResult",
         "Budget",
         "Caller",
         "Constitution",
+        "ConstitutionLibrary",
         "Feedback",
+        "FeedbackRecord",
         "Gate",
         "Labeler",
         "LabelingTask",
@@ -47,7 +53,13 @@ PUBLIC = sorted(
         "TrainingHyperparameters",
         "TrainingResult",
         "Usage",
+        "aalign_batch",
+        "adherence_table",
+        "align_batch",
+        "create_adherence_chain",
+        "create_batch_chain",
         "create_classifier_chain",
+        "create_conflict_chain",
         "create_critique_chain",
         "create_direct_update_chain",
         "create_feedback_graph",
@@ -56,8 +68,10 @@ PUBLIC = sorted(
         "create_principle_chain",
         "create_prompt_update_chain",
         "errors",
+        "from_langsmith",
         "labeler",
         "local_chat_model",
+        "read_feedback",
         "resolve_chat_model",
         "single_run",
         "write_report",
@@ -72,6 +86,10 @@ MODEL_WORK: dict[str, tuple[Any, ...]] = {
     "critique_response": ("be brief",),
     "kudos_response": ("be brief",),
     "rewrite_response": ("Use brief words.",),
+    "prefer_response": (0, "Another answer.", "be brief"),
+    "score_response": (0.1, "be brief"),
+    "explain_preference": (0, "Another answer."),
+    "reply": ("And then?",),
     "update_model_description_from_principles": (),
     "update_model_description_from_feedback": ("be brief",),
 }
@@ -96,7 +114,7 @@ def test_an_unknown_name_is_an_attribute_error():
 @pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_imports_point_down_only(file: Path):
     """Ground, then feedback beside labeling, then the command line; only the front names what lies above."""
-    floor = {"feedback": 1, "labeling": 1, "cli": 2}
+    floor = {"feedback": 1, "labeling": 1, "integrations": 2, "cli": 3}
     place = file.relative_to(PACKAGE).parts[0]
     if place == "__init__.py":
         pytest.skip("the front of the package")
@@ -120,6 +138,10 @@ def reply(messages: list[BaseMessage]) -> str:
         return json.dumps({"text": "Give three uses for {item}. Be brief."})
     if "numbered list of three" in system:
         return "1. Too dull.\n2. No sources.\n3. It is stiff."
+    if "whether an answer follows principles" in system:
+        return json.dumps({"items": [{"principle_id": "p1", "followed": True, "words": "Cut paper."}]})
+    if "trouble among the principles" in system:
+        return json.dumps({"conflicts": [{"kind": "duplicate", "ids": ["p1", "p2"]}]})
     return "Cut paper."
 
 
@@ -267,6 +289,14 @@ CHAINS: dict[str, tuple[Callable[..., Runnable[Any, Any]], list[dict[str, Any]]]
     ),
     "critique": (create_critique_chain, [{"prompt": "x", "response": text} for text in ("Cut paper.", "Cut hair.")]),
     "kudos": (create_kudos_chain, [{"prompt": "x", "response": text} for text in ("Cut paper.", "Cut hair.")]),
+    "adherence": (
+        create_adherence_chain,
+        [{"constitution": Constitution.of("Be brief."), "response": text} for text in ("Cut paper.", "Cut hair.")],
+    ),
+    "conflicts": (
+        create_conflict_chain,
+        [{"constitution": Constitution.of("Be brief.", text)} for text in ("Be concise.", "Be short.")],
+    ),
     "classify": (
         lambda llm: create_classifier_chain(llm, TASK, book_of({"yes": ["It cuts."]})),
         [{"text": "scissors"}, {"text": "rope"}],

@@ -41,7 +41,7 @@ def make(
     answers: Any = "An answer.", alignment: Any = (), description: Any = DESCRIPTION, **more: Any
 ) -> tuple[AlignableSingleRun, ScriptedChatModel, ScriptedChatModel]:
     model, aligner = ScriptedChatModel(answers), ScriptedChatModel(list(alignment))
-    run = AlignableSingleRun(model, aligner, **more)
+    run = AlignableSingleRun(model, aligner, **{"check_intent": False, **more})
     if description is not None:
         run.set_model_description(description)
     return run, model, aligner

@@ -1,0 +1,260 @@
+"""Earlier inputs, answered again: what does a changed prompt keep, and what does it break?"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from langchain_model_alignment.calls import Caller
+from langchain_model_alignment.errors import AuthenticationError, ModelError
+from langchain_model_alignment.feedback.conversation import asked_in, exchange_of, input_key, messages_of
+from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, Record, Verdict
+from langchain_model_alignment.feedback.intent import (
+    Standing,
+    by_input,
+    judge_standing,
+    standing_in,
+)
+from langchain_model_alignment.feedback.judging import Judge
+from langchain_model_alignment.feedback.records import AlignedPrompt
+from langchain_model_alignment.feedback.respond import respond
+from langchain_model_alignment.gathering import gather_from
+from langchain_model_alignment.loop import run_sync
+
+if TYPE_CHECKING:
+    from langchain_model_alignment.feedback.single_run import AlignableSingleRun
+
+__all__ = [
+    "Honoured",
+    "ReplayReport",
+    "Replayed",
+    "Target",
+    "answer_again",
+    "areplay",
+    "because",
+    "replay",
+    "replay_prompt",
+    "width_of",
+]
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+Target = Caller | Runnable[Any, Any]
+_WIDTH = 32  # answers in flight from a target that has no gate of its own
+
+
+class Honoured(Record):
+    """A piece of feedback, and whether the new answer still does what it asks for."""
+
+    feedback: Feedback
+    verdict: Verdict
+
+    @property
+    def newly_lost(self) -> bool:
+        """Whether it is lost now and was not known to be lost before."""
+        return not self.verdict.kept and (self.feedback.verdict is None or self.feedback.verdict.kept)
+
+
+class Replayed(Record):
+    """An earlier input, answered again."""
+
+    exchange: str
+    """The id of the newest exchange with this input."""
+    asked: str
+    """The input, as text."""
+    before: str
+    after: str = ""
+    wishes: tuple[Honoured, ...] = ()
+    """What people had said about answers to this input, and whether it is honoured."""
+    worse: bool = False
+    """Whether an answer that nobody had said anything about got worse."""
+    reason: str = ""
+    """Why it is worse."""
+    error: str | None = None
+    """Why it could not be answered or judged, where it could not."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the answer is another one."""
+        return self.error is None and self.after != self.before
+
+
+class ReplayReport(Record):
+    """What a prompt does with earlier inputs.
+
+    Example:
+        >>> ReplayReport(items=(Replayed(exchange="e1", asked="tea", before="Hot.", after="Hot.", worse=False),)).fine
+        True
+    """
+
+    items: tuple[Replayed, ...] = ()
+
+    @property
+    def troubles(self) -> list[str]:
+        """What got worse, a sentence each: feedback that is newly lost, answers that are worse."""
+        lines = [
+            f"{item.exchange}: “{wish.feedback.text}” is lost{because(wish.verdict.reason)}"
+            for item in self.items
+            for wish in item.wishes
+            if wish.newly_lost
+        ]
+        worse = [f"{item.exchange}: the answer is worse{because(item.reason)}" for item in self.items if item.worse]
+        return lines + worse
+
+    @property
+    def failed(self) -> list[str]:
+        """The inputs that could not be answered or judged, a sentence each."""
+        return [f"{item.exchange}: {item.error}" for item in self.items if item.error]
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing got worse, as far as it could be judged."""
+        return not self.troubles
+
+    def summary(self) -> str:
+        """Return the whole in one sentence."""
+        changed = sum(item.changed for item in self.items)
+        wishes = [wish for item in self.items for wish in item.wishes]
+        kept = sum(wish.verdict.kept for wish in wishes)
+        worse = sum(item.worse for item in self.items)
+        text = f"{len(self.items)} earlier inputs answered again: {changed} answers changed, {worse} got worse"
+        text += f", {kept} of {len(wishes)} wishes are honoured" if wishes else ""
+        return f"{text}, {len(self.failed)} could not be judged" if self.failed else text
+
+
+def replay(
+    run: "AlignableSingleRun",
+    exchanges: Sequence[Exchange | str] | None = None,
+    *,
+    config: RunnableConfig | None = None,
+) -> ReplayReport:
+    """Answer earlier inputs with the prompt as it stands now, side by side, and say what changed.
+
+    Inputs that were answered several times are answered once and compared with the newest answer, by everything that
+    was said about any of them. Nothing of the run is changed.
+
+    Args:
+        run: Holds the prompt, the model that answers and the one that judges.
+        exchanges: Which inputs, as ids or records; all exchanges of the run, when absent.
+        config: Callbacks, tags and metadata for the calls.
+
+    Raises:
+        FeedbackError: There is no exchange of such an id.
+        AuthenticationError: The key is wrong.
+        BudgetError: The budget is spent.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> from langchain_model_alignment import AlignableSingleRun
+        >>> run = AlignableSingleRun(FakeListChatModel(responses=["Tea is hot.", "Tea is hot."]))
+        >>> run.set_model_description("Describe {thing}.")
+        >>> _ = run.send_input("tea")
+        >>> replay(run).summary()
+        '1 earlier inputs answered again: 0 answers changed, 0 got worse'
+    """
+    return run_sync(areplay(run, exchanges, config=config))
+
+
+async def areplay(
+    run: "AlignableSingleRun",
+    exchanges: Sequence[Exchange | str] | None = None,
+    *,
+    config: RunnableConfig | None = None,
+) -> ReplayReport:
+    """Answer earlier inputs again; the async twin of `replay`."""
+    prompt = run.data
+    chosen = [exchange_of(prompt, e) if isinstance(e, str) else e for e in exchanges or ()]
+    return await replay_prompt(run.target, run.judge, prompt, chosen if exchanges is not None else None, {}, config)
+
+
+async def replay_prompt(
+    target: Target,
+    judge: Judge,
+    prompt: AlignedPrompt,
+    exchanges: Sequence[Exchange] | None,
+    answers: Mapping[str, str],
+    config: RunnableConfig | None,
+) -> ReplayReport:
+    """Answer earlier inputs with a prompt and judge the answers; see `replay`.
+
+    Args:
+        target: What answers.
+        judge: What judges.
+        prompt: The prompt.
+        exchanges: Which inputs; all exchanges of the prompt, when absent.
+        answers: Answers that are there already, under the key of their input.
+        config: Callbacks, tags and metadata for the calls.
+    """
+    chosen = list(prompt.exchanges if exchanges is None else exchanges)
+    newest = {input_key(prompt, e): e for e in chosen if e.response is not None}
+    standing = by_input(prompt, standing_in(prompt, [*prompt.exchanges, *_foreign(prompt, chosen)]))
+
+    async def one(key: str) -> Replayed:
+        exchange, wishes = newest[key], standing.get(key, [])
+        asked, old = asked_in(prompt, exchange), exchange.response or ""
+        try:
+            new = answers.get(key) or await answer_again(target, prompt, exchange, config)
+            return await _compare(judge, prompt, exchange, asked, wishes, new, config or {})
+        except AuthenticationError:
+            raise
+        except ModelError as error:
+            return Replayed(exchange=exchange.id, asked=asked, before=old, after=answers.get(key, ""), error=str(error))
+
+    return ReplayReport(items=tuple(await gather_from(newest, one, width_of(target))))
+
+
+def width_of(target: Target) -> int:
+    """Return how many inputs may be worked on at once."""
+    return target.gate.max_concurrency if isinstance(target, Caller) else _WIDTH
+
+
+async def answer_again(target: Target, prompt: AlignedPrompt, exchange: Exchange, config: RunnableConfig | None) -> str:
+    """Return an answer to what was asked in an exchange, by the prompt as it stands."""
+    return await respond(target, messages_of(prompt, exchange), config=config)
+
+
+async def _compare(
+    judge: Judge,
+    prompt: AlignedPrompt,
+    exchange: Exchange,
+    asked: str,
+    standing: Sequence[Standing],
+    new: str,
+    config: RunnableConfig,
+) -> Replayed:
+    old = exchange.response or ""
+    found = Replayed(exchange=exchange.id, asked=asked, before=old, after=new)
+    if standing:
+        head = prompt.history.head
+        known = {
+            at: v for at, one in enumerate(standing) if (v := one.feedback.verdict) and _holds(v, head, new == old)
+        }
+        open_ = [at for at in range(len(standing)) if at not in known]  # nobody pays for what is known
+        if open_:
+            judged = await judge_standing(judge, prompt, [standing[at] for at in open_], new, config)
+            known.update(zip(open_, judged, strict=True))
+        wishes = zip(standing, [known[at] for at in range(len(standing))], strict=True)
+        return found.model_copy(
+            update={"wishes": tuple(Honoured(feedback=one.feedback, verdict=verdict) for one, verdict in wishes)}
+        )
+    if new == old:
+        return found
+    compared = await judge.judge(asked, old, [], new, config)
+    return found.model_copy(update={"worse": compared.worse, "reason": compared.reason})
+
+
+def _foreign(prompt: AlignedPrompt, exchanges: Sequence[Exchange]) -> list[Exchange]:
+    known = {e.id for e in prompt.exchanges}
+    return [e for e in exchanges if e.id not in known]
+
+
+def _holds(verdict: Verdict, head: str | None, same: bool) -> bool:
+    """Whether a verdict is about this very answer: of this revision, or on words that have not changed."""
+    return same or verdict.revision == head
+
+
+def because(reason: str) -> str:
+    """Return a reason in brackets, to stand at the end of a sentence."""
+    return f" ({reason.rstrip('.')})" if reason else ""

@@ -1,0 +1,1 @@
+"""Ways in and out: feedback from elsewhere, and other places to run in."""
