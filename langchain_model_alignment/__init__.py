@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from langchain_model_alignment.feedback.conflicts import create_conflict_chain
     from langchain_model_alignment.feedback.exchanges import Feedback
     from langchain_model_alignment.feedback.graph import create_feedback_graph
+    from langchain_model_alignment.feedback.judging import create_intent_chain
     from langchain_model_alignment.feedback.principles import create_principle_chain
     from langchain_model_alignment.feedback.records import AlignedPrompt
+    from langchain_model_alignment.feedback.replay import areplay, replay
     from langchain_model_alignment.feedback.review import Review
     from langchain_model_alignment.feedback.single_run import AlignableSingleRun
-    from langchain_model_alignment.feedback.suggestions import create_critique_chain, create_kudos_chain
+    from langchain_model_alignment.feedback.suggestions import (
+        create_critique_chain,
+        create_kudos_chain,
+        create_preference_chain,
+    )
     from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
     from langchain_model_alignment.integrations.feedback_tables import read_feedback
     from langchain_model_alignment.integrations.langsmith import from_langsmith
@@ -67,6 +73,7 @@ _WHERE = {
     "aalign_batch": "feedback.batch",
     "adherence_table": "feedback.adherence",
     "align_batch": "feedback.batch",
+    "areplay": "feedback.replay",
     "create_adherence_chain": "feedback.adherence",
     "create_batch_chain": "feedback.batch",
     "create_classifier_chain": "labeling.classifier",
@@ -74,8 +81,10 @@ _WHERE = {
     "create_critique_chain": "feedback.suggestions",
     "create_direct_update_chain": "feedback.updates",
     "create_feedback_graph": "feedback.graph",
+    "create_intent_chain": "feedback.judging",
     "create_kudos_chain": "feedback.suggestions",
     "create_labeler_graph": "labeling.labeler",
+    "create_preference_chain": "feedback.suggestions",
     "create_principle_chain": "feedback.principles",
     "create_prompt_update_chain": "feedback.updates",
     "errors": "errors",
@@ -83,6 +92,7 @@ _WHERE = {
     "labeler": "labeling.labeler",
     "local_chat_model": "local",
     "read_feedback": "integrations.feedback_tables",
+    "replay": "feedback.replay",
     "resolve_chat_model": "models",
     "single_run": "feedback.single_run",
     "write_report": "labeling.report",
@@ -115,6 +125,7 @@ __all__ = [
     "aalign_batch",
     "adherence_table",
     "align_batch",
+    "areplay",
     "create_adherence_chain",
     "create_batch_chain",
     "create_classifier_chain",
@@ -122,8 +133,10 @@ __all__ = [
     "create_critique_chain",
     "create_direct_update_chain",
     "create_feedback_graph",
+    "create_intent_chain",
     "create_kudos_chain",
     "create_labeler_graph",
+    "create_preference_chain",
     "create_principle_chain",
     "create_prompt_update_chain",
     "errors",
@@ -131,6 +144,7 @@ __all__ = [
     "labeler",
     "local_chat_model",
     "read_feedback",
+    "replay",
     "resolve_chat_model",
     "single_run",
     "write_report",

@@ -17,6 +17,7 @@ from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, Ver
 from langchain_model_alignment.feedback.judging import Judge, Wish
 from langchain_model_alignment.feedback.own_words import in_own_words
 from langchain_model_alignment.feedback.records import AlignedPrompt
+from langchain_model_alignment.feedback.relations import clash
 from langchain_model_alignment.models import limit_of
 from langchain_model_alignment.wishes import lost
 from langchain_model_alignment.wording import clean_sentence, near_duplicate, quotes
@@ -131,9 +132,10 @@ async def _stronger(judge: Judge, one: Standing, verdict: Verdict, answer: str, 
     asked = instructions.stronger_rule(wish.said, one.principle.text, verdict.reason or answer)
     limit = limit_of(judge.caller.llm, _RULE_TOKENS)
     words = clean_sentence((await judge.caller.ask(asked, config=config, **limit)).text)
-    faults = [] if feedback.kind == "rewrite" else lost(feedback.text, words, feedback.tone)
-    if not words or faults or quotes(words, answer) or near_duplicate(words, one.principle.text):
-        own = in_own_words(feedback)
-        logger.info("A principle was put in the person's own words: %s", faults or "its new words were no better")
+    own = in_own_words(feedback)
+    if not words or quotes(words, answer) or near_duplicate(words, one.principle.text) or clash(own, words):
+        logger.info("A principle stays in the person's own words: the new ones were no better")
         return own
-    return words
+    faults = [] if feedback.kind == "rewrite" else lost(feedback.text, words, feedback.tone)
+    # What the new words would lose the person's own still say; together they say it and what went wrong.
+    return f"{own} {words}" if faults else words

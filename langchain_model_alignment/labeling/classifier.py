@@ -1,9 +1,8 @@
 """A rulebook at work: one row in, one prediction out."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -11,13 +10,13 @@ from typing_extensions import TypedDict
 
 from langchain_model_alignment.calls import Answer, Caller, ChatModelLike, as_caller
 from langchain_model_alignment.errors import (
-    AlignmentError,
     AuthenticationError,
     BadRequestError,
     ConfigurationError,
     DataError,
     ModelError,
 )
+from langchain_model_alignment.gathering import gather_from
 from langchain_model_alignment.labeling import instructions
 from langchain_model_alignment.labeling.reading import LabelReader, read_numbers
 from langchain_model_alignment.labeling.rulebook import Rulebook, Scoring
@@ -26,9 +25,7 @@ from langchain_model_alignment.labeling.task import LabelingTask, Row
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.models import limit_of
 
-__all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "gather_rows", "scoring_for"]
-
-T = TypeVar("T")
+__all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "label_rows", "scoring_for"]
 
 _ANSWER_TOKENS = 24  # room for the longest label; more than a label is a model that explains
 _NUMBER_TOKENS = 8
@@ -180,37 +177,6 @@ class Classifier:
         return self.recalibrated(Labeled(None, answer.text, tuple(logprobs)))
 
 
-async def gather_rows(
-    rows: Sequence[Row],
-    work: Callable[[Row], Awaitable[T]],
-    width: int,
-) -> list[T]:
-    """Work on rows side by side, `width` at a time, and return the results in the order of the rows.
-
-    After an error of ours no other row is begun, and it is raised when the calls in flight, which are paid for, are
-    answered. A task for each of a million rows would cost more than its call.
-    """
-    results: list[Any] = [None] * len(rows)
-    left = iter(range(len(rows)))
-    failed: list[AlignmentError] = []
-
-    async def worker() -> None:
-        for at in left:
-            try:
-                results[at] = await work(rows[at])
-            except AlignmentError as error:
-                failed.append(error)
-            if failed:
-                return
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(width, len(rows))):
-            group.create_task(worker())
-    if failed:
-        raise failed[0]
-    return results
-
-
 async def label_rows(
     classifier: Classifier, rows: Sequence[Row], config: RunnableConfig | None = None
 ) -> list[Labeled]:
@@ -219,22 +185,11 @@ async def label_rows(
     Raises:
         AlignmentError: The key is wrong, the budget is spent, or the model refused every single request as it stands.
     """
-    try:
-        found = await gather_rows(
-            rows, lambda row: classifier.label(row.text, config), classifier.caller.gate.max_concurrency
-        )
-    except BaseExceptionGroup as group:  # one cause is enough for one sentence
-        raise _first(group) from None
+    width = classifier.caller.gate.max_concurrency
+    found = await gather_from(rows, lambda row: classifier.label(row.text, config), width)
     if rows and all(f.kind == BadRequestError.__name__ for f in found):
         raise BadRequestError(found[0].error or "The model refused every request.")
     return found
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def scoring_for(caller: Caller, task: LabelingTask) -> Scoring:

@@ -14,12 +14,13 @@ from langchain_model_alignment.labeling.proposers import Mined, Proposal, Propos
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.orders import is_negated
-from langchain_model_alignment.wording import stems_in
+from langchain_model_alignment.wording import near_duplicate, quotes, stems_in
 
 __all__ = ["DescribingProposer", "first_principles"]
 
 _BUNDLE = 4  # descriptions that make one proposal
 _SHARING = 6  # rows that a small model finds something in common in
+_REPEATED = 2  # runs of three words that may come twice
 _EXAMPLES = 3  # rows that a strong model writes a label's first principle from
 
 
@@ -59,7 +60,7 @@ class DescribingProposer:
     async def _shared(self, rulebook: Rulebook, label: int, mined: Mined, config: RunnableConfig | None) -> Add | None:
         """What mistaken rows of a label have in common, with others of it where they are few."""
         rows = [row for row, _ in (*mined.wrong, *mined.right) if row.label == label][:_SHARING]
-        sentence = await sentence_of(self._caller, instructions.find_common([row.text for row in rows]), config)
+        sentence = _own(await sentence_of(self._caller, instructions.find_common([row.text for row in rows]), config))
         name, evidence = name_of(rulebook.task.labels, label), tuple(row.id for row in rows)
         return Add(text=sentence, label=name, evidence=evidence, reason="what its rows share") if sentence else None
 
@@ -69,11 +70,11 @@ class DescribingProposer:
         task = rulebook.task
         label, given = name_of(task.labels, row.label), name_of(task.labels, found.label)
         messages = instructions.describe_row(task.question, row.text, label, given)
-        sentence = await sentence_of(self._caller, messages, config)
+        sentence = _own(await sentence_of(self._caller, messages, config))
         # "It does not …" tells no row from another, and neither do the words of the question.
         named = stems_in(f"{task.question} {' '.join(task.labels)}")
         if sentence and (is_negated(sentence) or stems_in(sentence) <= named):
-            sentence = await sentence_of(self._caller, instructions.describe_plainly(row.text), config)
+            sentence = _own(await sentence_of(self._caller, instructions.describe_plainly(row.text), config))
         return Add(text=sentence, label=label, evidence=(row.id,), reason="describes a mistake") if sentence else None
 
 
@@ -91,7 +92,8 @@ async def first_principles(
 
     async def write(label: str, examples: Sequence[Row]) -> str:
         if caller.traits.small:  # told the label, it restates it
-            return await sentence_of(caller, instructions.find_common([row.text for row in examples]), config)
+            shared = instructions.find_common([row.text for row in examples])
+            return _own(await sentence_of(caller, shared, config))
         others = [other for other in task.labels if other != label]
         messages = instructions.begin_label(task.question, label, others, [row.text for row in examples])
         return await sentence_of(caller, messages, config)
@@ -112,6 +114,15 @@ async def first_principles(
     if len(failed) == len(adds):
         raise failed[0]
     return rulebook.apply(adds)
+
+
+def _own(sentence: str) -> str:
+    """A sentence of the model's own; nothing where it copies an example, or says the same again and again."""
+    words = sentence.casefold().split()
+    runs = list(zip(words, words[1:], words[2:], strict=False))
+    stuck = len(runs) > len(set(runs)) + _REPEATED
+    copied = any(near_duplicate(sentence, example) or quotes(sentence, example, 6) for example in instructions.EXAMPLES)
+    return "" if stuck or copied else sentence
 
 
 def _labels_of(pairs: Sequence[tuple[Row, Labeled]]) -> list[int]:

@@ -128,6 +128,10 @@ def find_common(rows: Sequence[str]) -> list[BaseMessage]:
     return [*messages, HumanMessage("\n".join(f"- {' '.join(row.split())}" for row in rows))]
 
 
+EXAMPLES = tuple(answer for _, answer in (*_DESCRIBED, *_PLAINLY_EXAMPLES, *_IN_COMMON_EXAMPLES))
+"""What the examples answer: a small model sometimes copies one."""
+
+
 # -- the reflective proposer: a group of mistakes, one structured call ------------------------------------------
 
 _REFLECT = """\

@@ -7,7 +7,8 @@ from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.constitution import Add, Delete, Edit
 from langchain_model_alignment.errors import AuthenticationError, EditError, ModelError
-from langchain_model_alignment.labeling.classifier import Classifier, Labeled, gather_rows
+from langchain_model_alignment.gathering import gather_from
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled
 from langchain_model_alignment.labeling.proposers import Mined, Proposal
 from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook
 from langchain_model_alignment.labeling.task import Row
@@ -72,7 +73,7 @@ async def with_evidence(
             return ()
 
     rows = [row for row, _ in chosen]
-    deciding = await gather_rows(rows, ask, training.caller.gate.max_concurrency)
+    deciding = await gather_from(rows, ask, training.caller.gate.max_concurrency)
     evidence = dict(rulebook.evidence)
     for row, ids in zip(rows, deciding, strict=True):
         for id in ids:

@@ -269,5 +269,25 @@ def test_a_description_that_fails_or_is_empty_costs_itself_only():
     assert proposals.failed == ("RefusalError",)
 
 
+def test_a_description_that_only_denies_is_written_without_the_label():
+    def reply(messages: list[BaseMessage]) -> str:
+        plainly = messages[-1].text.startswith("example: ")
+        return "The text swears at the weather." if plainly else "The text does not contain anything of it."
+
+    found = propose(reply, wrong=[mistake(1, 0, 1)], groups=1, proposer=DescribingProposer).found
+    assert "The text swears at the weather." in [edit.text for p in found for edit in p.edits if isinstance(edit, Add)]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The review swears out of joy and praises a dish.",
+        "The text is about people: a group, a person, a group, a person, a group, a person, a group, a person.",
+    ],
+)
+def test_a_sentence_copied_from_an_example_or_stuck_is_dropped(sentence: str):
+    assert propose(lambda _: sentence, wrong=[mistake(1)], groups=1, proposer=DescribingProposer).found == ()
+
+
 def test_a_proposal_is_a_plain_value():
     assert Proposal((Delete(id="p1"),), "why") == Proposal((Delete(id="p1"),), "why")
