@@ -4,7 +4,7 @@ import re
 
 from langchain_model_alignment.languages import LANGUAGES, has_cjk, language_of, word_set, words_of
 
-__all__ = ["ORDERS", "asks_outright", "describes", "is_negated", "is_order", "is_wish"]
+__all__ = ["ORDERS", "asks_outright", "describes", "is_negated", "is_order", "is_wish", "outright"]
 
 # How a description begins, as opposed to an order: with what it describes, or with a verdict on it.
 _DESCRIBES = re.compile(
@@ -49,6 +49,12 @@ _OUTRIGHT = re.compile(
 )
 _SPANISH_NO = re.compile(r"^no (?:más|\w+[ae]s)\b")
 _GERMAN_INFINITIVE = re.compile(r"\w{3,}(?:en|ern|eln)\W*$")
+
+# "Nothing about prices" misses them; "nothing with nuts" forbids them.
+_NOTHING = re.compile(
+    r"^\s{0,3}(?:please,? )?(nothing) (with|containing|made|involving|that (?:has|contains|needs|uses|is|takes))\b",
+    re.IGNORECASE,
+)
 
 
 def is_negated(text: str) -> bool:
@@ -125,6 +131,16 @@ def is_order(text: str) -> bool:
         (True, False)
     """
     return is_wish(text) and not describes(text)
+
+
+def outright(text: str) -> str:
+    """Return a text with a ban said outright that begins with "nothing".
+
+    Example:
+        >>> outright("Nothing with a screen, please"), outright("Nothing about the price")
+        ('Do not give anything with a screen, please', 'Nothing about the price')
+    """
+    return _NOTHING.sub(lambda m: f"{'Do' if m[1][0].isupper() else 'do'} not give anything {m[2]}", text)
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ A model with structured output of its own is asked through it; any other gets th
 answer is read here, and one that cannot be read gets one repair.
 """
 
+import functools
 import json
 import threading
 from collections.abc import Sequence
@@ -161,6 +162,7 @@ def _with_format(messages: Sequence[BaseMessage], schema: type[BaseModel]) -> li
     return asked
 
 
+@functools.cache
 def _schema_text(schema: type[BaseModel]) -> str:
     return json.dumps(_untitled(schema.model_json_schema()), ensure_ascii=False, separators=(",", ":"))
 

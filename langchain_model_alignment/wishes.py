@@ -11,7 +11,7 @@ from typing import Literal
 from langchain_model_alignment.amounts import limits_in, numbers_in, plain_limits
 from langchain_model_alignment.directions import Side, clauses_of, opposite_in, sides_in, too_much_in
 from langchain_model_alignment.languages import LANGUAGES, has_cjk, language_of, word_set, words_of
-from langchain_model_alignment.orders import asks_outright, describes, is_negated, is_order, is_wish
+from langchain_model_alignment.orders import asks_outright, describes, is_negated, is_order, is_wish, outright
 from langchain_model_alignment.wording import SOFT_NOT, alike, names_in, sentences_of, stems_in
 
 Kind = Literal["critique", "kudos", "rewrite"]
@@ -21,6 +21,13 @@ _ABSENCE = re.compile(
     r"missing|lacks?|lacking|forgot|forgets|omits?|left out|leaves out|not enough|"
     r"(?:doesn't|does not|didn't|did not|isn't|is not|aren't|wasn't|has no|have no|there is no|there are no|there's no|"
     r"nothing|never|(?:can't|cannot|couldn't|don't|do not) (?:see|find|spot))\b)|没有?提|缺少?|没有"
+)
+_ALIKE = 3  # letters that "fly" and "flying" share
+_PLEASE = re.compile(r",\s{1,3}please\b(?=\s{0,3}[.!]?\s{0,3}$)", re.IGNORECASE)
+_BARRED = re.compile(
+    r"\W{0,3}(?:i|we|she|he|they|(?:my|our|his|her|their) \w{1,30})"
+    r"(?:(?: do| does| can| will| may| must)(?: not|n't|'t)| cannot| won't| never| (?:am|is|are) (?:allergic|afraid|not))"
+    r"(?! (?:\w{1,30} )?(?:understand|see|find|know|like|get|follow|read|care|think|believe|agree|sure))\b"
 )
 # Who looks in vain is the person; the answer has nothing to look for.
 _SEARCHED = re.compile(r"\b(?:find|see|spot)\b")
@@ -79,6 +86,7 @@ def lost(feedback: str, principle: str, kind: Kind) -> list[str]:
         >>> lost("Never mention Zalando", "Never mention Zalando.", "critique")
         []
     """
+    feedback = outright(_PLEASE.sub(" please", feedback))  # apart, "please" would be a clause that asks nothing
     missing = [f"the number {n}" for n in sorted(_numbers_wanted(feedback, kind) - numbers_in(principle))]
     plain = principle.casefold()
     missing += [f"“{name}”" for name in sorted(names_in(feedback)) if name.casefold() not in plain]
@@ -287,6 +295,9 @@ def _covers(feedback: str, principle: str) -> bool:
     parts = sentences_of(feedback)
     if len(parts) > 1 and any(len(stems_in(p)) >= 2 and not p.endswith("?") and not stems_in(p) & told for p in parts):
         return False
+    if _BARRED.match(feedback.lower().replace("’", "'")):
+        # What somebody cannot have or do is in the words: another word for it cannot be told from a slip.
+        return not whole or any(a[:_ALIKE] == b[:_ALIKE] for a in whole for b in told)
     return len(whole) < 4 or bool(whole & told)
 
 

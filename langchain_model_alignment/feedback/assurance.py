@@ -88,7 +88,7 @@ async def assure_direct(
     """
     for mending in (True, False):
         try:
-            new = await answer_again(target, prompt, exchange, config)
+            new = await answer_again(target, prompt, prompt.effective, exchange, config)
             judged = await judge.judge(asked_in(prompt, exchange), said.response, [Wish(said)], new, config or {})
         except AuthenticationError:
             raise
@@ -128,11 +128,11 @@ async def judge_again(
     Raises:
         ModelError: A call failed.
     """
-    groups = by_input(prompt, standing)
+    groups, template = by_input(prompt, standing), prompt.effective
 
     async def one(key: str) -> list[tuple[Standing, Verdict, str]]:
         group = groups[key]
-        new = answers.get(key) or await answer_again(target, prompt, group[0].exchange, config)
+        new = answers.get(key) or await answer_again(target, prompt, template, group[0].exchange, config)
         verdicts = await judge_standing(judge, prompt, group, new, config or {})
         return [(member, verdict, new) for member, verdict in zip(group, verdicts, strict=True)]
 

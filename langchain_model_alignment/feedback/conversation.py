@@ -9,6 +9,7 @@ from langchain_model_alignment.constitution import digest
 from langchain_model_alignment.errors import FeedbackError
 from langchain_model_alignment.feedback.exchanges import Exchange
 from langchain_model_alignment.feedback.records import AlignedPrompt
+from langchain_model_alignment.templates import Template
 
 __all__ = ["asked_in", "exchange_of", "input_key", "messages_of", "turns_of"]
 
@@ -40,15 +41,20 @@ def turns_of(prompt: AlignedPrompt, exchange: Exchange) -> list[Exchange]:
     return turns
 
 
-def messages_of(prompt: AlignedPrompt, exchange: Exchange) -> list[BaseMessage]:
+def messages_of(prompt: AlignedPrompt, exchange: Exchange, template: Template | None = None) -> list[BaseMessage]:
     """Return the messages to answer in an exchange: the prompt as it stands, then the turns so far.
+
+    Args:
+        prompt: Holds the exchanges.
+        exchange: What is to be answered.
+        template: The prompt's effective template, where many exchanges are answered and it is known already.
 
     Raises:
         PromptError: The input does not fit the prompt's variables.
         FeedbackError: A turn goes on from an exchange that is not there.
     """
     turns = turns_of(prompt, exchange)
-    messages = prompt.effective.fill(turns[0].inputs)
+    messages = (template or prompt.effective).fill(turns[0].inputs)
     for earlier, later in pairwise(turns):
         messages += [AIMessage(earlier.response or ""), HumanMessage(later.message or "")]
     return messages

@@ -5,7 +5,7 @@ import re
 from langchain_model_alignment.feedback.changes import form_asked
 from langchain_model_alignment.feedback.exchanges import Feedback
 from langchain_model_alignment.languages import words_of
-from langchain_model_alignment.orders import is_order, is_wish
+from langchain_model_alignment.orders import is_order, is_wish, outright
 
 __all__ = ["calmly", "in_own_words"]
 
@@ -19,7 +19,7 @@ def calmly(text: str) -> str:
         >>> calmly("WAY TOO LONG")
         'way too long'
     """
-    calm = text.lower() if text.isupper() else text
+    calm = outright(text.lower() if text.isupper() else text)
     bare = _EMOJI.sub("", calm).strip()
     return calm if is_wish(text) or len(words_of(bare)) < 1 else bare
 
@@ -33,7 +33,7 @@ def in_own_words(feedback: Feedback) -> str:
         >>> in_own_words(Feedback(kind="critique", text="The sources are missing."))
         'Answer so that this criticism no longer applies: “The sources are missing.”'
     """
-    text = " ".join(feedback.text.split())
+    text = " ".join(outright(feedback.text).split())
     if feedback.kind == "rewrite":
         form = form_asked(feedback.response, feedback.text)
         return " ".join([*form, f"Answer in the manner of this example, written by a person: “{text}”"])

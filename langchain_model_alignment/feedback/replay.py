@@ -21,6 +21,7 @@ from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.respond import respond
 from langchain_model_alignment.gathering import gather_from
 from langchain_model_alignment.loop import run_sync
+from langchain_model_alignment.templates import Template
 
 if TYPE_CHECKING:
     from langchain_model_alignment.feedback.single_run import AlignableSingleRun
@@ -191,11 +192,13 @@ async def replay_prompt(
     newest = {input_key(prompt, e): e for e in chosen if e.response is not None}
     standing = by_input(prompt, standing_in(prompt, [*prompt.exchanges, *_foreign(prompt, chosen)]))
 
+    template = prompt.effective
+
     async def one(key: str) -> Replayed:
         exchange, wishes = newest[key], standing.get(key, [])
         asked, old = asked_in(prompt, exchange), exchange.response or ""
         try:
-            new = answers.get(key) or await answer_again(target, prompt, exchange, config)
+            new = answers.get(key) or await answer_again(target, prompt, template, exchange, config)
             return await _compare(judge, prompt, exchange, asked, wishes, new, config or {})
         except AuthenticationError:
             raise
@@ -210,9 +213,11 @@ def width_of(target: Target) -> int:
     return target.gate.max_concurrency if isinstance(target, Caller) else _WIDTH
 
 
-async def answer_again(target: Target, prompt: AlignedPrompt, exchange: Exchange, config: RunnableConfig | None) -> str:
+async def answer_again(
+    target: Target, prompt: AlignedPrompt, template: Template, exchange: Exchange, config: RunnableConfig | None
+) -> str:
     """Return an answer to what was asked in an exchange, by the prompt as it stands."""
-    return await respond(target, messages_of(prompt, exchange), config=config)
+    return await respond(target, messages_of(prompt, exchange, template), config=config)
 
 
 async def _compare(

@@ -31,6 +31,7 @@ def main() -> None:
         ("imports", lambda: imports.measure(options.rounds)),
         ("calls", lambda: asyncio.run(calls.measure(options.rounds))),
         ("feedback", feedback.count_calls),
+        ("replay", lambda: asyncio.run(feedback.measure_replay(options.rounds))),
         ("labeling", lambda: asyncio.run(labeling.measure(options.rounds))),
         ("training", lambda: labeling.measure_step(options.rounds)),
         ("the predecessor", labeling.beside_predecessor if options.predecessor else predecessor.not_asked_for),

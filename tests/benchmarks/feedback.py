@@ -1,14 +1,26 @@
 """How many calls feedback takes, and how many seconds they take on the local model."""
 
 import json
+import math
 import statistics
 import time
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from langchain_model_alignment import Template, create_principle_chain, create_prompt_update_chain
-from langchain_model_alignment.constitution import Constitution
+from langchain_model_alignment import (
+    AlignableSingleRun,
+    AlignedPrompt,
+    Caller,
+    Feedback,
+    Gate,
+    Template,
+    areplay,
+    create_principle_chain,
+    create_prompt_update_chain,
+)
+from langchain_model_alignment.constitution import Add, Constitution
+from langchain_model_alignment.feedback.exchanges import Exchange
 from tests.benchmarks.measure import Row
 from tests.fakes import ScriptedChatModel
 
@@ -52,6 +64,48 @@ def count_calls() -> list[Row]:
             _calls(f"calls: {_counted(number)} into the prompt", model.calls - asked),
         ]
     return rows
+
+
+async def measure_replay(rounds: int) -> list[Row]:
+    """Time a replay of 50 exchanges, each with one piece of feedback, at 32 in flight with a 50 ms model."""
+    exchanges, latency, width = 50, 0.05, 32
+    edits = [Add(text=f"Mention point {n}.", evidence=(f"e{n}.f1",)) for n in range(1, exchanges + 1)]
+    prompt = AlignedPrompt.from_prompt("Describe {thing}.").commit(edits)
+    for n in range(1, exchanges + 1):
+        said = Feedback(kind="critique", text=f"mention point {n}", response="Old.")
+        known = {"candidates": ("Old.",), "response": "Old.", "feedback": (said,)}
+        prompt = prompt.with_exchange(Exchange(id=f"e{n}", inputs={"thing": str(n)}, **known))
+    judged = json.dumps({"sayings": [{"number": 1, "kept": True, "reason": "It does."}]})
+
+    def reply(messages: list[BaseMessage]) -> str:
+        return judged if "whether a prompt's new answer" in messages[0].text else "New."
+
+    async def ours() -> float:
+        gate = Gate(width)
+        caller = Caller(ScriptedChatModel(reply, latency=latency), gate=gate)
+        run = AlignableSingleRun(caller, data=prompt)
+        start = time.perf_counter()
+        report = await areplay(run)
+        seconds = time.perf_counter() - start
+        if not (len(report.items) == exchanges and report.fine and all(item.wishes for item in report.items)):
+            raise AssertionError("all exchanges should be answered and judged")
+        return seconds
+
+    await ours()
+    found = statistics.median([await ours() for _ in range(rounds)])
+    floor = 2 * math.ceil(exchanges / width) * latency
+    ratio = found / floor
+    return [
+        Row(
+            what=f"replay of {exchanges} exchanges, 50 ms model, {width} in flight",
+            bare=f"{floor * 1000:.0f} ms (the floor)",
+            ours=f"{found * 1000:.0f} ms",
+            result=f"{ratio:.2f} x",
+            reach="1.3 x",
+            reached=ratio <= 1.3,
+            value=ratio,
+        )
+    ]
 
 
 def time_local() -> list[Row]:

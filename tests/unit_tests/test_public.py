@@ -16,9 +16,14 @@ import langchain_model_alignment
 from langchain_model_alignment.constitution import Constitution
 from langchain_model_alignment.feedback.adherence import create_adherence_chain
 from langchain_model_alignment.feedback.conflicts import create_conflict_chain
+from langchain_model_alignment.feedback.judging import create_intent_chain
 from langchain_model_alignment.feedback.principles import create_principle_chain
 from langchain_model_alignment.feedback.single_run import AlignableSingleRun
-from langchain_model_alignment.feedback.suggestions import create_critique_chain, create_kudos_chain
+from langchain_model_alignment.feedback.suggestions import (
+    create_critique_chain,
+    create_kudos_chain,
+    create_preference_chain,
+)
 from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
 from langchain_model_alignment.labeling.classifier import create_classifier_chain
 from langchain_model_alignment.labeling.labeler import Labeler
@@ -142,6 +147,8 @@ def reply(messages: list[BaseMessage]) -> str:
         return json.dumps({"text": "Give three uses for {item}. Be brief."})
     if "numbered list of three" in system:
         return "1. Too dull.\n2. No sources.\n3. It is stiff."
+    if "whether a prompt's new answer" in system:
+        return json.dumps({"sayings": [{"number": 1, "kept": True}]})
     if "whether an answer follows principles" in system:
         return json.dumps({"items": [{"principle_id": "p1", "followed": True, "words": "Cut paper."}]})
     if "trouble among the principles" in system:
@@ -293,6 +300,11 @@ CHAINS: dict[str, tuple[Callable[..., Runnable[Any, Any]], list[dict[str, Any]]]
     ),
     "critique": (create_critique_chain, [{"prompt": "x", "response": text} for text in ("Cut paper.", "Cut hair.")]),
     "kudos": (create_kudos_chain, [{"prompt": "x", "response": text} for text in ("Cut paper.", "Cut hair.")]),
+    "intent": (
+        create_intent_chain,
+        [{"feedback": {"kind": "kudos", "text": "be brief"}, "response": text} for text in ("Cut.", "Cut hair.")],
+    ),
+    "preference": (create_preference_chain, [{"better": text, "worse": "No."} for text in ("Cut paper.", "Cut.")]),
     "adherence": (
         create_adherence_chain,
         [{"constitution": Constitution.of("Be brief."), "response": text} for text in ("Cut paper.", "Cut hair.")],

@@ -525,3 +525,39 @@ def test_long_feedback_is_compared_at_once(piece: str):
     start = time.perf_counter()
     lost(piece * (20_000 // len(piece)), "Be brief.", "critique")
     assert time.perf_counter() - start < 2
+
+
+# -- bans in disguise --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("feedback", "turned", "kept"),
+    [
+        ("no numbers, please", "Give numbers.", "Do not use numbers."),
+        ("No emojis, please!", "Use emojis.", "Use no emojis."),
+        ("nothing with a screen, please", "Suggest something with a screen.", "Suggest nothing with a screen."),
+        ("nothing containing nuts", "Suggest food containing nuts.", "Suggest nothing containing nuts."),
+    ],
+)
+def test_a_ban_is_a_ban_however_it_is_said(feedback: str, turned: str, kept: str):
+    assert lost(feedback, turned, "critique")
+    assert not lost(feedback, kept, "critique")
+
+
+def test_nothing_about_something_misses_it():
+    assert not lost("nothing about the price", "Name the price.", "critique")
+
+
+@pytest.mark.parametrize(
+    "feedback", ["we don't fly", "I can't walk far", "my daughter is afraid of blood", "she cannot eat nuts"]
+)
+def test_what_somebody_cannot_do_must_be_in_the_rule(feedback: str):
+    assert lost(feedback, "Add a verb to the criticism.", "critique") == ["what it is about"]
+
+
+def test_another_form_of_the_word_will_do():
+    assert not lost("we don't fly", "Suggest trips that do not need flying.", "critique")
+
+
+def test_what_somebody_does_not_understand_may_be_said_in_other_words():
+    assert not lost("I don't understand this", "Explain it in simple words.", "critique")
