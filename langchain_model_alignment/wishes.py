@@ -26,7 +26,8 @@ _ALIKE = 3  # letters that "fly" and "flying" share
 _PLEASE = re.compile(r",\s{1,3}please\b(?=\s{0,3}[.!]?\s{0,3}$)", re.IGNORECASE)
 _BARRED = re.compile(
     r"\W{0,3}(?:i|we|she|he|they|(?:my|our|his|her|their) \w{1,30})"
-    r"(?:(?: do| does| can| will| may| must)(?: not|n't|'t)| cannot| won't| never| (?:am|is|are) (?:allergic|afraid|not))"
+    r"(?:(?: do| does| can| will| may| must)(?: not|n't|'t)| cannot| won't| never"
+    r"| (?:am|is|are) (?:allergic|afraid|not))"
     r"(?! (?:\w{1,30} )?(?:understand|see|find|know|like|get|follow|read|care|think|believe|agree|sure))\b"
 )
 # Who looks in vain is the person; the answer has nothing to look for.
