@@ -96,7 +96,7 @@ async def assure_direct(
             logger.warning("Whether the wish “%s” is kept could not be checked: %s", said.text, error)
             return prompt
         verdict, base = judged.verdicts[0], prompt.document.base
-        if verdict.kept:
+        if verdict is None or verdict.kept:
             break
         listed = base.with_list([said.text], ASKED_HEADING)
         if mending and said.text not in base.text:
@@ -123,7 +123,7 @@ async def judge_again(
     """Answer the inputs of feedback again where no answer is there, and judge the answers by it.
 
     Returns:
-        Each piece of feedback with its verdict and the answer judged.
+        Each piece of feedback that could be judged, with its verdict and the answer judged.
 
     Raises:
         ModelError: A call failed.
@@ -134,6 +134,6 @@ async def judge_again(
         group = groups[key]
         new = answers.get(key) or await answer_again(target, prompt, template, group[0].exchange, config)
         verdicts = await judge_standing(judge, prompt, group, new, config or {})
-        return [(member, verdict, new) for member, verdict in zip(group, verdicts, strict=True)]
+        return [(member, verdict, new) for member, verdict in zip(group, verdicts, strict=True) if verdict is not None]
 
     return [found for group in await gather_from(groups, one, width_of(target)) for found in group]

@@ -14,11 +14,12 @@ from langchain_model_alignment.constitution import Edit, Principle
 from langchain_model_alignment.feedback import judging_instructions as instructions
 from langchain_model_alignment.feedback.conversation import asked_in, input_key
 from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, Verdict
-from langchain_model_alignment.feedback.judging import Judge, Wish
+from langchain_model_alignment.feedback.judging import Judge, Wish, about
 from langchain_model_alignment.feedback.own_words import in_own_words
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.relations import clash
 from langchain_model_alignment.models import limit_of
+from langchain_model_alignment.orders import is_order
 from langchain_model_alignment.wishes import lost
 from langchain_model_alignment.wording import clean_sentence, near_duplicate, quotes
 
@@ -70,8 +71,8 @@ def unjudged(prompt: AlignedPrompt) -> list[Standing]:
 
 async def judge_standing(
     judge: Judge, prompt: AlignedPrompt, standing: Sequence[Standing], response: str, config: RunnableConfig
-) -> list[Verdict]:
-    """Judge an answer by feedback on the same input.
+) -> list[Verdict | None]:
+    """Judge an answer by feedback on the same input; nothing where the model cannot tell.
 
     Raises:
         ModelError: A call failed.
@@ -80,7 +81,8 @@ async def judge_standing(
     wishes = [Wish(s.feedback, s.principle.text) for s in standing]
     old = first.exchange.response or first.feedback.response
     found = await judge.judge(asked_in(prompt, first.exchange), old, wishes, response, config)
-    return [verdict.model_copy(update={"revision": prompt.history.head}) for verdict in found.verdicts]
+    at = {"revision": prompt.history.head}
+    return [None if verdict is None else verdict.model_copy(update=at) for verdict in found.verdicts]
 
 
 def with_verdicts(prompt: AlignedPrompt, verdicts: Iterable[tuple[Standing, Verdict]]) -> AlignedPrompt:
@@ -129,6 +131,8 @@ async def mend(
 async def _stronger(judge: Judge, one: Standing, verdict: Verdict, answer: str, config: RunnableConfig) -> str:
     """Write a principle anew, and take the person's own words where the new ones lose part of the wish."""
     feedback, wish = one.feedback.plain(), Wish(one.feedback, one.principle.text)
+    if judge.strategy == "short_steps" and (named := _named(wish, verdict.reason)):
+        return named
     asked = instructions.stronger_rule(wish.said, one.principle.text, verdict.reason or answer)
     limit = limit_of(judge.caller.llm, _RULE_TOKENS)
     words = clean_sentence((await judge.caller.ask(asked, config=config, **limit)).text)
@@ -139,3 +143,14 @@ async def _stronger(judge: Judge, one: Standing, verdict: Verdict, answer: str, 
     faults = [] if feedback.kind == "rewrite" else lost(feedback.text, words, feedback.tone)
     # What the new words would lose the person's own still say; together they say it and what went wrong.
     return f"{own} {words}" if faults else words
+
+
+def _named(wish: Wish, found: str) -> str:
+    """A ban with what an answer had all the same named in it; a small model could not be trusted to write that."""
+    asked = about(wish)
+    if asked is None or not asked[1]:
+        return ""
+    said, things = wish.principle, asked[0]
+    plain = is_order(said) and wish.feedback.text.casefold() not in said.casefold()
+    ban = said.rstrip(". ") if plain else f"Give nothing that has to do with {' or '.join(things)}"
+    return f"{ban}, such as {found}." if found and found.casefold() not in ban.casefold() else f"{ban}."

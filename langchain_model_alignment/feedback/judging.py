@@ -1,10 +1,11 @@
 """Does a new answer still do what people asked for, and is it worse than the old one?
 
-Two strategies behind one interface, as for principles: a strong model judges everything about an answer in one call, a
-small one is asked one yes or no at a time. What code sees for certain is left to neither.
+Two strategies behind one interface, as for principles. A strong model judges everything about an answer in one call. A
+small one is asked whether the answer has to do with the thing that a wish is about; of manners, and of which answer is
+worse, it can tell nothing, and is not asked. What code sees for certain is left to neither.
 """
 
-import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,16 +20,26 @@ from langchain_model_alignment.feedback.changes import describe_change
 from langchain_model_alignment.feedback.exchanges import Feedback, Verdict
 from langchain_model_alignment.feedback.principles import Strategy, strategy_of
 from langchain_model_alignment.feedback.relations import share_of_yes
+from langchain_model_alignment.feedback.things import unwanted_in, wanted_in
+from langchain_model_alignment.feedback.together import together
 from langchain_model_alignment.feedback.visible import seen_in
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.models import limit_of
+from langchain_model_alignment.orders import is_negated, is_order
 from langchain_model_alignment.structured import ask_structured
+from langchain_model_alignment.wishes import claims_absence
+from langchain_model_alignment.wording import sentences_of, stems_in
 
 __all__ = ["IntentRequest", "Judge", "Judgement", "Wish", "create_intent_chain"]
 
 # Measured on the local 1.5B model with the examples in `judging_instructions`.
-_KEPT_AT, _WORSE_AT = 0.5, 0.7
-_FEW_TOKENS = 24
+_THERE_AT, _ABSENT_AT = 0.7, 0.5
+_FEW_TOKENS = 12
+_SHORT = re.compile(
+    r"(?:please )?(?:keep|make|write)(?: \w+)? (?:it )?(?:short|shorter|brief|concise)\.?|be (?:brief|concise)\.?",
+    re.IGNORECASE,
+)
+_LONG, _SHORTER = 10, 0.8  # words that can be too many; of the words before
 
 
 class IntentRequest(BaseModel):
@@ -63,7 +74,8 @@ class Wish:
 class Judgement:
     """What was found about a new answer: a verdict for each wish, and whether it is worse than the old answer."""
 
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[Verdict | None, ...]
+    """Nothing where the model cannot tell."""
     worse: bool = False
     reason: str = ""
 
@@ -112,11 +124,11 @@ class Judge:
         counted = [_seen(wish, new) for wish in wishes]
         open_ = [at for at, verdict in enumerate(counted) if verdict is None]
         if wishes and not open_:
-            return Judgement(tuple(v for v in counted if v is not None))
+            return Judgement(tuple(counted))
         asked = [wishes[at] for at in open_]
         found = await self._ask(inputs, old, asked, new, config)
         verdicts = dict(zip(open_, found.verdicts, strict=True))
-        return replace(found, verdicts=tuple(v or verdicts[at] for at, v in enumerate(counted)))
+        return replace(found, verdicts=tuple(v or verdicts.get(at) for at, v in enumerate(counted)))
 
     async def _ask(self, inputs: str, old: str, wishes: Sequence[Wish], new: str, config: RunnableConfig) -> Judgement:
         if self.strategy == "one_call":
@@ -124,7 +136,7 @@ class Judge:
                 return await self._in_one_call(inputs, old, wishes, new, config)
             except MalformedAnswerError:  # asked one thing at a time, it may still tell
                 pass
-        return await self._in_short_steps(inputs, old, wishes, new, config)
+        return await self._in_short_steps(wishes, new, config)
 
     async def _in_one_call(
         self, inputs: str, old: str, wishes: Sequence[Wish], new: str, config: RunnableConfig
@@ -138,27 +150,35 @@ class Judge:
         verdicts = tuple(Verdict(kept=s.kept, reason=s.reason.strip()) for s in sayings)
         return Judgement(verdicts, judged.worse and not wishes, judged.reason.strip() if judged.worse else "")
 
-    async def _in_short_steps(
-        self, inputs: str, old: str, wishes: Sequence[Wish], new: str, config: RunnableConfig
-    ) -> Judgement:
-        if not wishes:
-            worse = await share_of_yes(self.caller, instructions.is_worse(inputs, old, new), config) >= _WORSE_AT
-            return Judgement((), worse, "it is much less useful, or off what was asked" if worse else "")
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._kept(wish, new, config)) for wish in wishes]
-        return Judgement(tuple(task.result() for task in tasks))
+    async def _in_short_steps(self, wishes: Sequence[Wish], new: str, config: RunnableConfig) -> Judgement:
+        return Judgement(tuple(await together(self._kept(wish, new, config) for wish in wishes)))
 
-    async def _kept(self, wish: Wish, new: str, config: RunnableConfig) -> Verdict:
-        if await share_of_yes(self.caller, instructions.keeps(wish.said, new), config) >= _KEPT_AT:
+    async def _kept(self, wish: Wish, new: str, config: RunnableConfig) -> Verdict | None:
+        asked = about(wish)
+        if asked is None:
+            return _shortened(wish, new)
+        things, unwanted = asked
+        texts = [_without_denials(new, thing) if unwanted else new for thing in things]
+        pairs = list(zip(things, texts, strict=True))
+        shares = await together(share_of_yes(self.caller, instructions.has_thing(*pair), config) for pair in pairs)
+        if not unwanted:
+            absent = [thing for thing, share in zip(things, shares, strict=True) if share < _ABSENT_AT]
+            sure = bool(absent) or all(share >= _THERE_AT for share in shares)
+            return Verdict(kept=not absent, reason=f"no {absent[0]}" if absent else "") if sure else None
+        share, (thing, text) = max(zip(shares, pairs, strict=True), key=lambda item: item[0])
+        if share < _THERE_AT:
             return Verdict(kept=True)
-        asked = instructions.what_is_wrong(wish.said, new)
-        answer = await self.caller.ask(asked, config=config, **limit_of(self.caller.llm, _FEW_TOKENS))
-        return Verdict(kept=False, reason=" ".join(answer.text.split()).rstrip("."))
+        answer = await self.caller.ask(
+            instructions.words_about(thing, text), config=config, **limit_of(self.caller.llm, _FEW_TOKENS)
+        )
+        words = " ".join(answer.text.split()).strip(" .\"'")
+        shown_words = words and words.casefold() in " ".join(text.split()).casefold()
+        return Verdict(kept=False, reason=words if shown_words else thing)
 
 
 def create_intent_chain(
     llm: ChatModelLike, *, strategy: Strategy | None = None
-) -> Runnable[IntentRequest | dict[str, Any], Verdict]:
+) -> Runnable[IntentRequest | dict[str, Any], Verdict | None]:
     """Create the chain that judges whether an answer does what feedback asked for.
 
     Args:
@@ -166,7 +186,8 @@ def create_intent_chain(
         strategy: How to ask it; by default what fits it.
 
     Returns:
-        A Runnable from an `IntentRequest` (or a dict like it) to a `Verdict`: kept or lost, with the reason.
+        A Runnable from an `IntentRequest` (or a dict like it) to a `Verdict`: kept or lost, with the reason; to
+        nothing where a small model cannot tell.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel
@@ -178,13 +199,13 @@ def create_intent_chain(
     """
     judge = Judge(as_caller(llm), strategy)
 
-    async def intent(value: IntentRequest | dict[str, Any], config: RunnableConfig) -> Verdict:
+    async def intent(value: IntentRequest | dict[str, Any], config: RunnableConfig) -> Verdict | None:
         request = IntentRequest.model_validate(value)
         wish = Wish(request.feedback, request.principle)
         found = await judge.judge(shown(request.inputs), request.feedback.response, [wish], request.response, config)
         return found.verdicts[0]
 
-    return make_runnable(intent, name="intent", input_type=IntentRequest, output_type=Verdict)
+    return make_runnable(intent, name="intent", input_type=IntentRequest, output_type=Verdict | None)
 
 
 def shown(inputs: dict[str, Any]) -> str:
@@ -192,7 +213,44 @@ def shown(inputs: dict[str, Any]) -> str:
     return "\n".join(f"{name}: {value}" for name, value in inputs.items()) or "(no input)"
 
 
+def about(wish: Wish) -> tuple[list[str], bool] | None:
+    """Return the things that a wish is about, and whether it wants to be without them; nothing where it is no thing.
+
+    Example:
+        >>> about(Wish(Feedback(kind="critique", text="I do not want any alcohol"), "Use no alcohol."))
+        (['alcohol'], True)
+        >>> about(Wish(Feedback(kind="critique", text="I miss the price"), "Name the price."))
+        (['price'], False)
+    """
+    plain, principle = wish.feedback.plain(), wish.principle
+    said = plain.text if plain.kind != "rewrite" else ""
+    own = not principle or (said and said in principle)
+    if plain.kind == "critique" and own:
+        things = unwanted_in(said)
+        return (things, not claims_absence(said) or is_order(said)) if things else None
+    if is_negated(principle) and is_order(principle):
+        things = (plain.kind == "critique" and unwanted_in(said)) or unwanted_in(principle)
+        return (things, True) if things else None
+    thing = wanted_in(principle)
+    return ([thing], False) if thing else None
+
+
 def _seen(wish: Wish, response: str) -> Verdict | None:
     """Judge what code sees for certain."""
     found = seen_in(response, wish.principle)
     return None if found is None else Verdict(kept=found[0], reason=found[2])
+
+
+def _shortened(wish: Wish, response: str) -> Verdict | None:
+    """Judge whether an answer that had been too long became shorter."""
+    before, after = len(wish.feedback.response.split()), len(response.split())
+    if before < _LONG or not _SHORT.fullmatch(wish.principle.strip()):
+        return None
+    return Verdict(kept=after < _SHORTER * before, reason=f"it has {after} words, and had {before}")
+
+
+def _without_denials(text: str, thing: str) -> str:
+    """A text without the sentences that only say that a thing is not in it."""
+    stems = stems_in(thing)
+    kept = [sentence for sentence in sentences_of(text) if not (is_negated(sentence) and stems & stems_in(sentence))]
+    return " ".join(kept) or "(nothing)"

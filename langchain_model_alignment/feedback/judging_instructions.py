@@ -8,60 +8,51 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-_KEEPS = (
-    "A person said something about an earlier answer. Does the new answer do what the person wants? Something that is "
-    "unwanted is also unwanted under another name or as a part of something. Answer yes or no."
-)
-_KEEPS_EXAMPLES = (
-    ("Criticism: We don't serve pork.", "Try our carbonara with bacon, or a green salad.", "no"),
-    ("Criticism: We don't serve pork.", "Try our carbonara with mushrooms, or a green salad.", "yes"),
-    ("Criticism: Nobody asked for your opinion", "The bridge was built in 1932 and is 500 metres long.", "yes"),
-    ("Criticism: say who wrote it", "The report was published in May and has four parts.", "no"),
-    ("Praise: It names the price.", "The tour takes two hours and costs 15 euros.", "yes"),
-    ("Criticism: I can't walk far, my knee hurts", "Day 1: a tram ride. Day 2: a hike of 12 km to the lake.", "no"),
-    ("Praise: I like that it is a list", "You need milk, eggs and flour. Mix them and bake.", "no"),
-    ("Criticism: I can't walk far, my knee hurts", "Day 1: a tram ride. Day 2: a boat trip on the lake.", "yes"),
+_HAS_THING = "Does the text have anything to do with the thing? Its kinds and parts count too. Answer yes or no."
+_HAS_THING_EXAMPLES = (
+    ("pork", "Try our carbonara with bacon, or a green salad.", "yes"),
+    ("pork", "Try our carbonara with mushrooms, or a green salad.", "no"),
+    ("music", "She plays the violin every night.", "yes"),
+    ("music", "She reads a book every night.", "no"),
+    ("water", "Row the boat to the island.", "yes"),
+    ("animals", "The train leaves at nine.", "no"),
 )
 
 
-def keeps(said: str, answer: str) -> list[BaseMessage]:
-    """Ask whether an answer does what a person said; one token, yes or no, is the answer."""
-    messages: list[BaseMessage] = [SystemMessage(_KEEPS)]
-    for asked, given, judged in _KEEPS_EXAMPLES:
-        messages += [HumanMessage(_case(asked, given)), AIMessage(judged)]
-    return [*messages, HumanMessage(_case(said, answer))]
+def has_thing(thing: str, text: str) -> list[BaseMessage]:
+    """Ask whether a text has anything to do with a thing; one token, yes or no, is the answer.
+
+    A small model cannot tell whether an answer keeps a wish (area under the curve .43 to .60 on 28 answers, however it
+    was asked), but it can tell this (.99 on 30).
+    """
+    messages: list[BaseMessage] = [SystemMessage(_HAS_THING)]
+    for about, shown, judged in _HAS_THING_EXAMPLES:
+        messages += [HumanMessage(f"Text: {shown}\nThing: {about}"), AIMessage(judged)]
+    return [*messages, HumanMessage(f"Text: {text}\nThing: {thing}")]
 
 
-def _case(said: str, answer: str) -> str:
-    return f"{said}\n\nNew answer:\n{answer}\n\nDoes the new answer do what the person wants?"
+_WORDS_ABOUT = "Which words of the text have to do with the thing? Copy the strongest one, or write none."
+_WORDS_ABOUT_EXAMPLES = (
+    ("pork", "Try our carbonara with bacon, or a green salad.", "bacon"),
+    ("pork", "Try our carbonara with mushrooms, or a green salad.", "none"),
+    ("music", "She plays the violin every night.", "violin"),
+    ("music", "She reads a book every night.", "none"),
+    ("water", "Row the boat to the island.", "boat"),
+    ("animals", "The train leaves at nine.", "none"),
+)
+
+
+def words_about(thing: str, text: str) -> list[BaseMessage]:
+    """Ask which words of a text have to do with a thing."""
+    messages: list[BaseMessage] = [SystemMessage(_WORDS_ABOUT)]
+    for about, shown, found in _WORDS_ABOUT_EXAMPLES:
+        messages += [HumanMessage(f"Text: {shown}\nThing: {about}"), AIMessage(found)]
+    return [*messages, HumanMessage(f"Text: {text}\nThing: {thing}")]
 
 
 def wish_said(kind: str, text: str) -> str:
     """Return feedback under a word that says what it is."""
     return f"{ {'critique': 'Criticism', 'kudos': 'Praise', 'rewrite': 'Change'}.get(kind, 'Wish') }: {text}"
-
-
-_WHAT_IS_WRONG = (
-    "A person said something about an earlier answer, and the new answer still does not do it. Name, in a few words, "
-    "what in the new answer is against it."
-)
-_WHAT_IS_WRONG_EXAMPLES = (
-    ("Criticism: We don't serve pork.", "Try our carbonara with bacon, or a green salad.", "carbonara with bacon"),
-    (
-        "Criticism: I can't walk far, my knee hurts",
-        "Day 1: a tram ride. Day 2: a hike of 12 km to the lake.",
-        "a hike of 12 km to the lake",
-    ),
-    ("Criticism: say who wrote it", "The report was published in May and has four parts.", "the author is missing"),
-)
-
-
-def what_is_wrong(said: str, answer: str) -> list[BaseMessage]:
-    """Ask what in an answer goes against what a person said."""
-    messages: list[BaseMessage] = [SystemMessage(_WHAT_IS_WRONG)]
-    for asked, given, found in _WHAT_IS_WRONG_EXAMPLES:
-        messages += [HumanMessage(f"{asked}\n\nNew answer:\n{given}"), AIMessage(found)]
-    return [*messages, HumanMessage(f"{said}\n\nNew answer:\n{answer}")]
 
 
 _STRONGER = (
@@ -108,35 +99,6 @@ def judge(inputs: str, old: str, said: Sequence[str], new: str) -> list[BaseMess
         SystemMessage(_JUDGE),
         HumanMessage(f"Input:\n{inputs}\n\nOld answer:\n{old}\n\nWhat people said:\n{listed}\n\nNew answer:\n{new}"),
     ]
-
-
-_WORSE = (
-    "Two answers to the same request are given. Is answer B clearly worse than answer A for the person who asked: "
-    "wrong, off the request, or much less useful? Answer yes or no."
-)
-_WORSE_EXAMPLES = (
-    (
-        "Name three fruits.",
-        "Apples, pears and plums.",
-        "Fruit is healthy and comes in many kinds.",
-        "yes",
-    ),
-    ("When does the shop open?", "We open at nine.", "Good morning! The shop opens at 9 a.m.", "no"),
-    ("Write a thank-you note to Ann.", "Dear Ann, thank you for the lovely vase. Yours, Tom", "Thanks.", "yes"),
-    ("What is a verb?", "A word for something that is done, like run.", "A doing word, such as sing or jump.", "no"),
-)
-
-
-def is_worse(inputs: str, old: str, new: str) -> list[BaseMessage]:
-    """Ask whether an answer is worse than the one before; one token, yes or no, is the answer."""
-
-    def case(request: str, a: str, b: str) -> str:
-        return f"Request: {request}\n\nAnswer A:\n{a}\n\nAnswer B:\n{b}\n\nIs answer B clearly worse?"
-
-    messages: list[BaseMessage] = [SystemMessage(_WORSE)]
-    for request, a, b, judged in _WORSE_EXAMPLES:
-        messages += [HumanMessage(case(request, a, b)), AIMessage(judged)]
-    return [*messages, HumanMessage(case(inputs, old, new))]
 
 
 _WHY = (

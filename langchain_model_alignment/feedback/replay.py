@@ -68,7 +68,7 @@ class Replayed(Record):
     before: str
     after: str = ""
     wishes: tuple[Honoured, ...] = ()
-    """What people had said about answers to this input, and whether it is honoured."""
+    """What people had said about answers to this input, as far as it could be judged, and whether it is honoured."""
     worse: bool = False
     """Whether an answer that nobody had said anything about got worse."""
     reason: str = ""
@@ -239,11 +239,9 @@ async def _compare(
         open_ = [at for at in range(len(standing)) if at not in known]  # nobody pays for what is known
         if open_:
             judged = await judge_standing(judge, prompt, [standing[at] for at in open_], new, config)
-            known.update(zip(open_, judged, strict=True))
-        wishes = zip(standing, [known[at] for at in range(len(standing))], strict=True)
-        return found.model_copy(
-            update={"wishes": tuple(Honoured(feedback=one.feedback, verdict=verdict) for one, verdict in wishes)}
-        )
+            known.update((at, verdict) for at, verdict in zip(open_, judged, strict=True) if verdict is not None)
+        wishes = tuple(Honoured(feedback=standing[at].feedback, verdict=known[at]) for at in sorted(known))
+        return found.model_copy(update={"wishes": wishes})
     if new == old:
         return found
     compared = await judge.judge(asked, old, [], new, config)

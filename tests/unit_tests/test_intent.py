@@ -44,15 +44,54 @@ def test_a_strong_model_judges_in_one_call():
     assert "Stew in port wine." in model.last.text
 
 
-def test_a_small_model_says_yes_or_no_and_then_what_is_wrong():
-    model = ScriptedChatModel(["no", "port wine"])
+def test_a_small_model_is_asked_for_the_thing_and_then_for_its_words():
+    model = ScriptedChatModel(["yes", "port wine"])
     chain = create_intent_chain(model, strategy="short_steps")
-    assert chain.invoke({"feedback": NO_ALCOHOL, "response": "Stew in port wine."}).reason == "port wine"
-    assert model.calls == 2
+    verdict = chain.invoke({"feedback": NO_ALCOHOL, "response": "Stew in port wine."})
+    assert verdict == Verdict(kept=False, reason="port wine")
+    assert model.requests[0].text.endswith("Text: Stew in port wine.\nThing: alcohol")
+
+
+def test_words_that_are_not_in_the_answer_are_not_believed():
+    chain = create_intent_chain(ScriptedChatModel(["yes", "whisky"]), strategy="short_steps")
+    assert chain.invoke({"feedback": NO_ALCOHOL, "response": "Stew in port wine."}).reason == "alcohol"
+
+
+def test_a_sentence_that_only_denies_the_thing_is_not_held_against_it():
+    model = ScriptedChatModel(["no"])
+    response = "This recipe has no alcohol. Stew in stock."
+    create_intent_chain(model, strategy="short_steps").invoke({"feedback": NO_ALCOHOL, "response": response})
+    assert model.last.text.endswith("Text: Stew in stock.\nThing: alcohol")
+
+
+def test_of_a_manner_a_small_model_tells_nothing():
+    feedback = {"kind": "critique", "text": "it is dull", "response": "Stew."}
+    model = ScriptedChatModel([])
+    request: Any = {"feedback": feedback, "response": "Soup.", "principle": "Write in a lively way."}
+    assert create_intent_chain(model, strategy="short_steps").invoke(request) is None
+
+
+def test_a_demand_is_lost_where_the_thing_is_clearly_absent():
+    request: Any = {
+        "feedback": {"kind": "critique", "text": "I miss the price"},
+        "response": "It is fun.",
+        "principle": "Name the price.",
+    }
+    chain = create_intent_chain(ScriptedChatModel(["no"]), strategy="short_steps")
+    assert chain.invoke(request) == Verdict(kept=False, reason="no price")
+
+
+def test_whether_an_answer_became_shorter_is_counted():
+    request: Any = {
+        "feedback": {"kind": "critique", "text": "too long", "response": "One, two. " * 6},
+        "response": "One two.",
+        "principle": "Keep it short.",
+    }
+    assert create_intent_chain(ScriptedChatModel([]), strategy="short_steps").invoke(request).kept
 
 
 def test_a_kept_wish_takes_a_small_model_one_call():
-    model = ScriptedChatModel(["yes"])
+    model = ScriptedChatModel(["no"])
     chain = create_intent_chain(model, strategy="short_steps")
     assert chain.invoke({"feedback": NO_ALCOHOL, "response": "Stew in stock."}).kept
     assert model.calls == 1
@@ -83,7 +122,7 @@ def test_a_limit_on_a_part_of_the_answer_is_left_to_the_model(principle: str):
 
 
 def test_a_judge_that_forgets_a_saying_is_asked_in_short_steps():
-    model = ScriptedChatModel([json.dumps({"sayings": []}), "yes"])
+    model = ScriptedChatModel([json.dumps({"sayings": []}), "no"])
     assert create_intent_chain(model).invoke({"feedback": NO_ALCOHOL, "response": "Stew in stock."}).kept
 
 

@@ -143,11 +143,11 @@ def test_sync_and_async_give_the_same():
     assert replay(make()) == asyncio.run(areplay(make()))
 
 
-def test_a_small_model_is_asked_whether_it_is_worse():
-    run = AlignableSingleRun(
-        ScriptedChatModel(["Fruit."]), ScriptedChatModel(["no"]), aligned(tea="Hot."), strategy="short_steps"
-    )
+def test_a_small_model_is_not_asked_which_answer_is_worse():
+    judge = ScriptedChatModel([])
+    run = AlignableSingleRun(ScriptedChatModel(["Fruit."]), judge, aligned(tea="Hot."), strategy="short_steps")
     assert replay(run).fine
+    assert judge.calls == 0
 
 
 # -- in the feedback graph ----------------------------------------------------------------------------------------
