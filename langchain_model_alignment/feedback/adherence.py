@@ -1,11 +1,12 @@
 """Whether an answer follows each principle, with the words that show it, and how often principles are followed.
 
 What code sees for certain is asked of no model. A strong model judges all principles of an exchange in one call; a
-small one answers yes or no for each, by log probabilities.
+small one is asked whether the answer has to do with what a principle asks for or forbids, and judges nothing else.
 """
 
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Constitution, Principle
 from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
 from langchain_model_alignment.feedback import check_instructions
-from langchain_model_alignment.feedback.exchanges import Exchange
+from langchain_model_alignment.feedback.exchanges import Exchange, Feedback
 from langchain_model_alignment.feedback.findings import Told
+from langchain_model_alignment.feedback.judging import THERE_AT, Judge, Wish
+from langchain_model_alignment.feedback.judging_instructions import has_thing
 from langchain_model_alignment.feedback.principles import Strategy, strategy_of
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.relations import share_of_yes
@@ -42,7 +45,11 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_YES_AT = 0.5
+_ASKS = re.compile(
+    r"^(?:the |an? )?(?:user|customer|person|reader|question|message|input|request) "
+    r"(?:asks|wants|is|mentions|needs|says|talks|speaks|writes)(?: for| about| to| that| of)? ",
+    re.IGNORECASE,
+)
 _NOT_JUDGED = "not judged"
 
 
@@ -235,29 +242,32 @@ def _judged(told: Sequence[_Judgement], wanted: Sequence[str], response: str) ->
 
 
 async def _in_short_steps(caller: Caller, request: AdherenceRequest, config: RunnableConfig) -> AdherenceReport:
-    items = await together(_judge(caller, request, p, config) for p in request.constitution.enabled())
+    judge = Judge(caller, "short_steps")
+    items = await together(_judge(judge, request, p, config) for p in request.constitution.enabled())
     return AdherenceReport(id=request.id, items=tuple(items))
 
 
-async def _judge(caller: Caller, request: AdherenceRequest, principle: Principle, config: RunnableConfig) -> Adherence:
+async def _judge(judge: Judge, request: AdherenceRequest, principle: Principle, config: RunnableConfig) -> Adherence:
     response = request.response
     if principle.condition:
-        asked = check_instructions.is_met(_shown(request.inputs) or request.prompt, response, principle.condition)
-        share = await share_of_yes(caller, asked, config)
-        if share < _YES_AT:
+        shown = _shown(request.inputs) or request.prompt
+        share = await share_of_yes(judge.caller, has_thing(_case_of(principle.condition), shown), config)
+        if share < THERE_AT:
             reason = f"Its condition is not met, says the model ({1 - share:.2f})."
             return Adherence(principle_id=principle.id, applies=False, followed=None, reason=reason)
     if item := _seen(principle, response):
         return item
-    share = await share_of_yes(caller, check_instructions.follows_rule(response, principle.text), config)
-    followed = share >= _YES_AT
-    return Adherence(
-        principle_id=principle.id,
-        applies=True,
-        followed=followed,
-        words=_nearest(principle.text, response),
-        reason=f"The model says {'yes' if followed else 'no'} ({max(share, 1 - share):.2f}).",
-    )
+    asked = Wish(Feedback(kind="kudos", text=principle.text), principle.text)
+    verdict = await judge.kept(asked, response, config)
+    if verdict is None:
+        return Adherence(principle_id=principle.id, applies=True, followed=None, reason=_NOT_JUDGED)
+    words = _nearest(principle.text, response) if verdict.kept else _standing(verdict.reason, response)
+    return Adherence(principle_id=principle.id, applies=True, followed=verdict.kept, words=words, reason=verdict.reason)
+
+
+def _case_of(condition: str) -> str:
+    """What a condition is about: "the user asks for a recipe" is about a recipe."""
+    return _ASKS.sub("", condition.strip().rstrip("."))
 
 
 def _seen(principle: Principle, response: str) -> Adherence | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-__all__ = ["find_conflicts", "follows_rule", "is_met", "judge", "only_where"]
+__all__ = ["find_conflicts", "judge", "only_where"]
 
 _JUDGE = """You check whether an answer follows principles. Judge each of the principles that you are asked about on its own:
 - "reason": why, in a few words;
@@ -31,58 +31,6 @@ def judge(
         f"Judge {', '.join(wanted)}: one item for each.",
     ]
     return [SystemMessage(_JUDGE), HumanMessage("\n\n".join(part for part in parts if part))]
-
-
-_FOLLOWS = "An answer and a rule for answers are given. Does the answer follow the rule? Answer yes or no."
-
-_FOLLOWS_EXAMPLES = (
-    ("Porto lies on a river. Take the tram to the sea.", "Do not mention prices.", "yes"),
-    ("Take the tram to the sea, a ticket costs 5 euros.", "Do not mention prices.", "no"),
-    ("Boil the rice for ten minutes.", "Start with a greeting.", "no"),
-    ("Hello! Boil the rice for ten minutes.", "Start with a greeting.", "yes"),
-    ("The meeting is now on Monday.", "Say who moved the meeting.", "no"),
-    ("The vase was made by a potter in Delft.", "Say where the vase was made.", "yes"),
-    ("We utilize a multifaceted methodology.", "Use simple words.", "no"),
-    ("You need:\n- milk\n- eggs\n- flour", "Write a list.", "yes"),
-    ("It might perhaps be good to maybe call them.", "Be direct and do not hedge.", "no"),
-    ("I can't advise on funds. Please ask your bank.", "Do not give advice on funds.", "yes"),
-    ("Was it the butler? Read on and you will see.", "End with a question.", "no"),
-    ("The bus takes 20 minutes and the train 8, so take the train.", "Give a reason for the advice.", "yes"),
-)
-
-
-def follows_rule(response: str, rule: str) -> list[BaseMessage]:
-    """Ask whether an answer follows a rule; one token, yes or no, is the answer."""
-
-    def shown(answer: str, order: str) -> str:
-        return f"Answer:\n{answer}\n\nRule: {order}\nDoes the answer follow the rule?"
-
-    examples = [(shown(answer, order), verdict) for answer, order, verdict in _FOLLOWS_EXAMPLES]
-    return _with_examples(_FOLLOWS, examples, shown(response, rule))
-
-
-_IS_MET = "An input, the answer to it and a condition are given. Is the condition met? Answer yes or no."
-
-_IS_MET_EXAMPLES = (
-    ("How do I bake bread?", "Mix flour and water.", "the user asks for a recipe", "yes"),
-    ("When was the bridge built?", "In 1894.", "the user asks for a recipe", "no"),
-    ("I am 8 years old. Why is the sky blue?", "Light bounces around.", "the user is a child", "yes"),
-    ("city: Porto", "Porto lies in Portugal.", "the city is Oslo", "no"),
-    ("text: The firm Hall & Co sells boats.", "A firm sells boats.", "the text mentions Hall & Co", "yes"),
-    ("Cancel my order!", "It is cancelled.", "the user wants to buy something", "no"),
-    ("What does it cost?", "It costs 5 euros.", "the answer names a price", "yes"),
-    ("Wie alt ist er?", "Er ist zehn.", "the user writes in English", "no"),
-)
-
-
-def is_met(inputs: str, response: str, condition: str) -> list[BaseMessage]:
-    """Ask whether the condition of a principle is met; one token, yes or no, is the answer."""
-
-    def shown(asked: str, answer: str, when: str) -> str:
-        return f"Input:\n{asked}\n\nAnswer:\n{answer}\n\nCondition: {when}\nIs the condition met?"
-
-    examples = [(shown(asked, answer, when), verdict) for asked, answer, when, verdict in _IS_MET_EXAMPLES]
-    return _with_examples(_IS_MET, examples, shown(inputs, response, condition))
 
 
 _FIND = """You look for trouble among the principles that the answers to a prompt must follow. The kinds are:

@@ -33,8 +33,9 @@ from langchain_model_alignment.wording import sentences_of, stems_in
 __all__ = ["IntentRequest", "Judge", "Judgement", "Wish", "create_intent_chain"]
 
 # Measured on the local 1.5B model with the examples in `judging_instructions`.
-_THERE_AT, _ABSENT_AT = 0.7, 0.5
+THERE_AT, _ABSENT_AT = 0.7, 0.5
 _FEW_TOKENS = 12
+_PIECE, _PIECES = 30, 8  # words in a piece of an answer, and pieces
 _SHORT = re.compile(
     r"(?:please )?(?:keep|make|write)(?: \w+)? (?:it )?(?:short|shorter|brief|concise)\.?|be (?:brief|concise)\.?",
     re.IGNORECASE,
@@ -151,22 +152,27 @@ class Judge:
         return Judgement(verdicts, judged.worse and not wishes, judged.reason.strip() if judged.worse else "")
 
     async def _in_short_steps(self, wishes: Sequence[Wish], new: str, config: RunnableConfig) -> Judgement:
-        return Judgement(tuple(await together(self._kept(wish, new, config) for wish in wishes)))
+        return Judgement(tuple(await together(self.kept(wish, new, config) for wish in wishes)))
 
-    async def _kept(self, wish: Wish, new: str, config: RunnableConfig) -> Verdict | None:
+    async def kept(self, wish: Wish, new: str, config: RunnableConfig) -> Verdict | None:
+        """Tell whether an answer keeps a wish, as far as a small model can: has it to do with what the wish is about?
+
+        Raises:
+            ModelError: A call failed.
+        """
         asked = about(wish)
         if asked is None:
             return _shortened(wish, new)
         things, unwanted = asked
-        texts = [_without_denials(new, thing) if unwanted else new for thing in things]
-        pairs = list(zip(things, texts, strict=True))
+        # A thing that is wanted may be anywhere; of one that is unwanted, one place is enough, and in little text it shows.
+        pairs = [(t, piece) for t in things for piece in (_pieces(_without_denials(new, t)) if unwanted else [new])]
         shares = await together(share_of_yes(self.caller, instructions.has_thing(*pair), config) for pair in pairs)
         if not unwanted:
             absent = [thing for thing, share in zip(things, shares, strict=True) if share < _ABSENT_AT]
-            sure = bool(absent) or all(share >= _THERE_AT for share in shares)
+            sure = bool(absent) or all(share >= THERE_AT for share in shares)
             return Verdict(kept=not absent, reason=f"no {absent[0]}" if absent else "") if sure else None
         share, (thing, text) = max(zip(shares, pairs, strict=True), key=lambda item: item[0])
-        if share < _THERE_AT:
+        if share < THERE_AT:
             return Verdict(kept=True)
         answer = await self.caller.ask(
             instructions.words_about(thing, text), config=config, **limit_of(self.caller.llm, _FEW_TOKENS)
@@ -249,8 +255,20 @@ def _shortened(wish: Wish, response: str) -> Verdict | None:
     return Verdict(kept=after < _SHORTER * before, reason=f"it has {after} words, and had {before}")
 
 
+def _pieces(text: str) -> list[str]:
+    """A text in pieces of a few sentences, a handful at most."""
+    size = max(_PIECE, len(text.split()) // _PIECES + 1)
+    pieces: list[str] = []
+    for sentence in (s for line in text.splitlines() for s in sentences_of(line)):
+        if pieces and len(pieces[-1].split()) + len(sentence.split()) <= size:
+            pieces[-1] += f" {sentence}"
+        else:
+            pieces.append(sentence)
+    return pieces or [text]
+
+
 def _without_denials(text: str, thing: str) -> str:
     """A text without the sentences that only say that a thing is not in it."""
     stems = stems_in(thing)
-    kept = [sentence for sentence in sentences_of(text) if not (is_negated(sentence) and stems & stems_in(sentence))]
-    return " ".join(kept) or "(nothing)"
+    said = [sentence for line in text.splitlines() for sentence in sentences_of(line)]
+    return "\n".join(s for s in said if not (is_negated(s) and stems & stems_in(s))) or "(nothing)"

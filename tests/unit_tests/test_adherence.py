@@ -25,7 +25,7 @@ from langchain_model_alignment.feedback.visible import seen_in
 from tests.fakes import ScriptedChatModel, http_error
 
 RESPONSE = "Good day, Ann! Cut paper\n  with care. It costs 5 euros."
-PRINCIPLES = Constitution.of("Greet the reader.", "Be creative.", "Do not talk about money.")
+PRINCIPLES = Constitution.of("Name the day.", "Name the price.", "Do not talk about money.")
 
 
 def judged(*items: dict[str, Any]) -> str:
@@ -42,15 +42,13 @@ def one_call(*replies: Any) -> tuple[Any, ScriptedChatModel]:
     return create_adherence_chain(model, strategy="one_call"), model
 
 
-def short_steps(
-    follows: str | Callable[[str], Any] = "yes", met: str = "yes", **more: Any
-) -> tuple[Any, ScriptedChatModel]:
-    """A small model that answers each of the two small questions."""
+def short_steps(has: str | Callable[[str], Any] = "yes", **more: Any) -> tuple[Any, ScriptedChatModel]:
+    """A small model that says whether a text has to do with a thing, and with which words."""
 
     def reply(messages: list[BaseMessage]) -> Any:
-        if "Is the condition met" in messages[0].text:
-            return met
-        return follows if isinstance(follows, str) else follows(messages[-1].text)
+        if "Copy the strongest one" in messages[0].text:
+            return "5 euros"
+        return has if isinstance(has, str) else has(messages[-1].text)
 
     model = ScriptedChatModel(reply, **more)
     return create_adherence_chain(model, strategy="short_steps"), model
@@ -85,14 +83,14 @@ def test_an_unknown_model_is_asked_in_one_call_and_a_small_one_in_short_steps():
     create_adherence_chain(strong).invoke(request())
     small = ScriptedChatModel("yes", model_name="qwen2.5-coder-1.5b")
     create_adherence_chain(small).invoke(request())
-    assert (strong.calls, small.calls) == (1, 3)
+    assert (strong.calls, small.calls) == (1, 4)
 
 
 def test_the_model_sees_all_and_the_answer_comes_after_what_stays_the_same():
     chain, model = one_call(judged(item("p1"), item("p2"), item("p3")))
     chain.invoke(request(prompt="Uses of {item}?", inputs={"item": "{item} }{ {{7*7}}"}, response="{a} {{b}} {"))
     text = model.last.messages[-1].text
-    order = ["Uses of {item}?", "p1: Greet the reader.", "item: {item} }{ {{7*7}}", "{a} {{b}} {", "Judge p1, p2, p3"]
+    order = ["Uses of {item}?", "p1: Name the day.", "item: {item} }{ {{7*7}}", "{a} {{b}} {", "Judge p1, p2, p3"]
     assert sorted(order, key=text.index) == order
 
 
@@ -152,10 +150,10 @@ def test_an_unreadable_judgement_goes_down_to_short_steps_and_is_said_once(caplo
     model = ScriptedChatModel(lambda messages: "yes" if "yes or no" in messages[0].text else "no idea")
     chain = create_adherence_chain(model, strategy="one_call")
     with caplog.at_level(logging.WARNING, logger="langchain_model_alignment"):
-        assert all(found.followed for found in chain.invoke(request()).items)
+        assert [found.followed for found in chain.invoke(request()).items] == [True, True, False]
         before = model.calls
         chain.invoke(request())
-    assert model.calls == before + 3
+    assert model.calls == before + 4
     assert len([r for r in caplog.records if "short steps" in r.getMessage()]) == 1
 
 
@@ -176,10 +174,19 @@ def test_a_failed_call_is_raised_as_itself(strategy: Any):
 # -- short steps -----------------------------------------------------------------------------------------------
 
 
-def test_short_steps_ask_one_question_for_each_principle():
-    chain, model = short_steps(lambda asked: "no" if "money" in asked else "yes")
-    assert verdicts(chain.invoke(request())) == [("p1", True, True), ("p2", True, True), ("p3", True, False)]
-    assert model.calls == 3
+def test_a_small_model_is_asked_for_the_thing_of_each_principle():
+    chain, model = short_steps(lambda asked: "no" if "Thing: day" in asked else "yes")
+    report = chain.invoke(request())
+    assert verdicts(report) == [("p1", True, False), ("p2", True, True), ("p3", True, False)]
+    assert report.items[2].words == "5 euros"
+    assert model.calls == 4
+
+
+def test_of_a_manner_a_small_model_tells_nothing():
+    chain, model = short_steps()
+    report = chain.invoke(request(Constitution.of("Be creative.")))
+    assert verdicts(report) == [("p1", True, None)]
+    assert model.calls == 0
 
 
 def test_all_questions_are_in_flight_together():
@@ -189,20 +196,18 @@ def test_all_questions_are_in_flight_together():
 
 
 def test_whether_it_applies_is_asked_only_of_a_principle_with_a_condition():
-    principles = Constitution.of("Be kind.").apply(Add(text="Use short words.", condition="the user is a child"))
-    for met, wanted, calls in (("yes", ("p2", True, True), 3), ("no", ("p2", False, None), 2)):
-        chain, model = short_steps(met=met)
-        assert verdicts(chain.invoke(request(principles, inputs={"age": "8"})))[1] == wanted
-        assert model.calls == calls
-        asked = [r.messages[-1].text for r in model.requests if "condition met" in r.messages[0].text]
-        assert len(asked) == 1
-        assert "age: 8" in asked[0]
-        assert "the user is a child" in asked[0]
+    principles = Constitution.of("Name the day.").apply(
+        Add(text="Name the price.", condition="the user asks for a tour")
+    )
+    for met, wanted in (("yes", ("p2", True, True)), ("no", ("p2", False, None))):
+        chain, model = short_steps(lambda asked, met=met: met if "Thing: a tour" in asked else "yes")
+        assert verdicts(chain.invoke(request(principles, inputs={"place": "Rome"})))[1] == wanted
+        assert any("place: Rome" in r.messages[-1].text for r in model.requests)
 
 
 def test_a_condition_is_asked_of_a_model_even_where_code_sees_the_rest():
     principles = Constitution().apply(Add(text="Never mention Ann.", condition="the user is a child"))
-    chain, model = short_steps(met="no")
+    chain, model = short_steps("no")
     assert verdicts(chain.invoke(request(principles))) == [("p1", False, None)]
     assert model.calls == 1
 
@@ -211,28 +216,20 @@ def test_log_probabilities_decide_where_a_model_has_them():
     top = [{"token": " No", "logprob": -0.1}, {"token": "yes", "logprob": -3.0}]
     answer = AIMessage("yes", response_metadata={"logprobs": {"content": [{"top_logprobs": top}]}})
     chain, _ = short_steps(lambda _: answer)
-    assert not any(found.followed for found in chain.invoke(request()).items)
+    assert [found.followed for found in chain.invoke(request()).items] == [False, False, True]
 
 
 def test_the_words_of_a_small_model_are_the_sentence_that_shares_most():
     chain, _ = short_steps()
-    report = chain.invoke(request(Constitution.of("Name the costs in euros.", "Be kind.")))
-    assert [found.words for found in report.items] == ["It costs 5 euros.", ""]
-
-
-def test_one_prefix_serves_all_principles_of_an_answer():
-    chain, model = short_steps()
-    chain.invoke(request())
-    shown = [r.messages[-1].text.split("Rule: ")[0] for r in model.requests]
-    assert len(set(shown)) == 1
-    assert RESPONSE in shown[0]
+    report = chain.invoke(request(Constitution.of("Name the costs in euros.", "Name the day.")))
+    assert [found.words for found in report.items] == ["It costs 5 euros.", "Good day, Ann!"]
 
 
 def test_braces_are_text_for_a_small_model_too():
     chain, model = short_steps()
-    chain.invoke(request(Constitution.of("Keep {item} {0}."), response="{a} {{b}} {"))
+    chain.invoke(request(Constitution.of("Name {item} {0}."), response="{a} {{b}} {"))
     assert "{a} {{b}} {" in model.last.text
-    assert "Keep {item} {0}." in model.last.text
+    assert "{item} {0}" in model.last.text
 
 
 @pytest.mark.parametrize("make", [short_steps, lambda: one_call(*[judged(item("p1"), item("p2"), item("p3"))] * 2)])
@@ -308,8 +305,8 @@ def test_the_table_counts_where_a_principle_applied_and_was_judged():
     reports = [report(True, None, False), report(True, None, True), report(False, None)]
     table = adherence_table(reports, PRINCIPLES)
     assert table.to_dict("records") == [
-        {"principle_id": "p1", "principle": "Greet the reader.", "applied": 3, "followed": 2, "share": 2 / 3},
-        {"principle_id": "p2", "principle": "Be creative.", "applied": 0, "followed": 0, "share": None},
+        {"principle_id": "p1", "principle": "Name the day.", "applied": 3, "followed": 2, "share": 2 / 3},
+        {"principle_id": "p2", "principle": "Name the price.", "applied": 0, "followed": 0, "share": None},
         {"principle_id": "p3", "principle": "Do not talk about money.", "applied": 2, "followed": 1, "share": 0.5},
     ]
 

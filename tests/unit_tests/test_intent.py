@@ -64,6 +64,14 @@ def test_a_sentence_that_only_denies_the_thing_is_not_held_against_it():
     assert model.last.text.endswith("Text: Stew in stock.\nThing: alcohol")
 
 
+def test_a_long_answer_is_looked_through_in_pieces():
+    model = ScriptedChatModel(lambda messages: "yes" if "beer" in messages[-1].text else "no")
+    response = " ".join(["Stir it well and let it stand for a while.", "Serve it warm."] * 12) + " Add beer."
+    chain = create_intent_chain(model, strategy="short_steps")
+    assert not chain.invoke({"feedback": NO_ALCOHOL, "response": response}).kept
+    assert 3 <= model.calls <= 10
+
+
 def test_of_a_manner_a_small_model_tells_nothing():
     feedback = {"kind": "critique", "text": "it is dull", "response": "Stew."}
     model = ScriptedChatModel([])
