@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from langchain_model_alignment.errors import AlignmentError
     from langchain_model_alignment.feedback import single_run
     from langchain_model_alignment.feedback.adherence import adherence_table, create_adherence_chain
-    from langchain_model_alignment.feedback.batch import aalign_batch, align_batch, create_batch_chain
-    from langchain_model_alignment.feedback.batch_records import BatchResult, FeedbackRecord
+    from langchain_model_alignment.feedback.batch.align import aalign_batch, align_batch, create_batch_chain
+    from langchain_model_alignment.feedback.batch.records import BatchResult, FeedbackRecord
     from langchain_model_alignment.feedback.conflicts import create_conflict_chain
     from langchain_model_alignment.feedback.exchanges import Feedback
     from langchain_model_alignment.feedback.graph import create_feedback_graph
@@ -51,13 +51,13 @@ _WHERE = {
     "AlignableSingleRun": "feedback.single_run",
     "AlignedPrompt": "feedback.records",
     "AlignmentError": "errors",
-    "BatchResult": "feedback.batch_records",
+    "BatchResult": "feedback.batch.records",
     "Budget": "usage",
     "Caller": "calls",
     "Constitution": "constitution",
     "ConstitutionLibrary": "integrations.store",
     "Feedback": "feedback.exchanges",
-    "FeedbackRecord": "feedback.batch_records",
+    "FeedbackRecord": "feedback.batch.records",
     "Gate": "calls",
     "Labeler": "labeling.labeler",
     "LabelingTask": "labeling.task",
@@ -70,12 +70,12 @@ _WHERE = {
     "TrainingHyperparameters": "labeling.records",
     "TrainingResult": "labeling.records",
     "Usage": "usage",
-    "aalign_batch": "feedback.batch",
+    "aalign_batch": "feedback.batch.align",
     "adherence_table": "feedback.adherence",
-    "align_batch": "feedback.batch",
+    "align_batch": "feedback.batch.align",
     "areplay": "feedback.replay",
     "create_adherence_chain": "feedback.adherence",
-    "create_batch_chain": "feedback.batch",
+    "create_batch_chain": "feedback.batch.align",
     "create_classifier_chain": "labeling.classifier",
     "create_conflict_chain": "feedback.conflicts",
     "create_critique_chain": "feedback.suggestions",

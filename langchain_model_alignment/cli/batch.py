@@ -16,8 +16,8 @@ from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.cli.show import indented, open_model, plain, prompt_diff
 from langchain_model_alignment.cli.tables import about
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, DataWarning, PromptError
-from langchain_model_alignment.feedback.batch import BatchResult, align_batch
-from langchain_model_alignment.feedback.batch_records import FeedbackRecord, UnusedRecord
+from langchain_model_alignment.feedback.batch.align import BatchResult, align_batch
+from langchain_model_alignment.feedback.batch.records import FeedbackRecord, UnusedRecord
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.integrations.importers import read_feedback

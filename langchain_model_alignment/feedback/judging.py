@@ -164,7 +164,7 @@ class Judge:
         if asked is None:
             return _shortened(wish, new)
         things, unwanted = asked
-        # A thing that is wanted may be anywhere; of one that is unwanted, one place is enough, and in little text it shows.
+        # A thing that is wanted may be anywhere; for one that is unwanted a place is enough, and small pieces show it.
         pairs = [(t, piece) for t in things for piece in (_pieces(_without_denials(new, t)) if unwanted else [new])]
         shares = await together(share_of_yes(self.caller, instructions.has_thing(*pair), config) for pair in pairs)
         if not unwanted:

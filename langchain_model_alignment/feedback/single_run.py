@@ -4,19 +4,18 @@ Takes over the job and the names of `AlignableSingleRun` of model-alignment. Eve
 `a` in front that behaves the same.
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
-from langchain_model_alignment.constitution import Delete, Edit, Principle, Set
-from langchain_model_alignment.errors import ConfigurationError, EditError, FeedbackError
+from langchain_model_alignment.constitution import Principle
+from langchain_model_alignment.errors import ConfigurationError
 from langchain_model_alignment.feedback import steps
 from langchain_model_alignment.feedback.assurance import assure, assure_direct
-from langchain_model_alignment.feedback.conversation import exchange_of, messages_of
+from langchain_model_alignment.feedback.conversation import messages_of, turns_of
 from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, PlainKind, parse_feedback
-from langchain_model_alignment.feedback.intent import standing_in
+from langchain_model_alignment.feedback.held import HeldPrompt, Inputs
 from langchain_model_alignment.feedback.judging import Judge
 from langchain_model_alignment.feedback.principles import Strategy, create_principle_chain
 from langchain_model_alignment.feedback.records import AlignedPrompt
@@ -33,17 +32,13 @@ from langchain_model_alignment.feedback.updates import (
     create_direct_update_chain,
     create_prompt_update_chain,
 )
-from langchain_model_alignment.history import AnyEdit
 from langchain_model_alignment.loop import run_sync
-from langchain_model_alignment.templates import Template
 
 if TYPE_CHECKING:
-    from langchain_core.prompts import ChatPromptTemplate
-
-Inputs = Mapping[str, Any] | str | None
+    pass
 
 
-class AlignableSingleRun:
+class AlignableSingleRun(HeldPrompt):
     """Runs a prompt, takes feedback on its responses, and keeps the principles and the prompt that follow from it.
 
     Example:
@@ -82,6 +77,7 @@ class AlignableSingleRun:
             ConfigurationError: A Runnable that is no chat model answers, and no alignment model is given.
             ModelNameError: A model's name means nothing here, or its package is not installed.
         """
+        super().__init__(data)
         self.target = as_target(prompt_model)
         if alignment_model is not None:
             aligner = as_caller(alignment_model)
@@ -96,47 +92,6 @@ class AlignableSingleRun:
         self.judge = Judge(aligner, strategy)
         self._why = create_preference_chain(aligner)
         self._check_intent = check_intent
-        self._data = data or AlignedPrompt()
-        self._pending: Exchange | None = None
-        self._at: str | None = None  # the exchange that a person went back to
-
-    @property
-    def data(self) -> AlignedPrompt:
-        """The aligned prompt as it stands: an immutable value, JSON in and out."""
-        return self._data
-
-    @property
-    def exchange(self) -> Exchange | None:
-        """The exchange that feedback is about: the last input and its candidates."""
-        if self._pending is None and self._at is not None:
-            return exchange_of(self._data, self._at)
-        return self._pending or (self._data.exchanges[-1] if self._data.exchanges else None)
-
-    @property
-    def lost(self) -> list[Feedback]:
-        """The feedback whose wish the last answer that was judged by it has lost."""
-        known = [one.feedback for one in standing_in(self._data)]
-        return [feedback for feedback in known if feedback.verdict is not None and not feedback.verdict.kept]
-
-    def set_model_description(self, description: "str | ChatPromptTemplate | Template") -> None:
-        """Set the prompt to align; principles made so far stay.
-
-        Raises:
-            PromptError: A LangChain prompt has parts that are not text.
-        """
-        if not self._data.history.revisions and not self._data.document.base.messages:
-            fresh = AlignedPrompt.from_prompt(description)
-            self._data = fresh.model_copy(update={"exchanges": self._data.exchanges})
-        else:
-            self._data = self._data.set_description(description)
-
-    def get_model_description(self) -> str:
-        """Return the prompt's text, without principles that are not woven in yet."""
-        return self._data.description
-
-    def get_model_description_with_principles(self) -> str:
-        """Return the prompt's text as it is sent: with every principle."""
-        return self._data.effective.text
 
     # -- answering ---------------------------------------------------------------------------------------------
 
@@ -203,56 +158,6 @@ class AlignableSingleRun:
         asked = Exchange(id="new", after=self._answered().id, message=message)
         messages = messages_of(self._data, asked)
         return self._take(await steps.candidates_for(self.target, self._data, asked, messages, n, config), n, commit)
-
-    def go_back_to(self, exchange: str) -> None:
-        """Make an earlier exchange the one that feedback is about and that `reply` goes on from.
-
-        What came after it stays, as another branch of the conversation.
-
-        Raises:
-            FeedbackError: There is no exchange with this id.
-        """
-        exchange_of(self._data, exchange)
-        self._pending, self._at = None, exchange
-
-    def commit_model_response(self, response: str | int) -> None:
-        """Choose the response that feedback is about.
-
-        Args:
-            response: A candidate, or its index from 0; other text is taken as the response too.
-
-        Raises:
-            FeedbackError: There is no candidate of that index, or no input was sent yet.
-        """
-        exchange = self.exchange
-        if exchange is None:
-            raise FeedbackError("There is no response to choose yet; call send_input first.")
-        if isinstance(response, int):
-            if not 0 <= response < len(exchange.candidates):
-                raise FeedbackError(
-                    f"There is no candidate {response}; give an index from 0 to {len(exchange.candidates) - 1}."
-                )
-            response = exchange.candidates[response]
-        self._choose(response)
-
-    def set_input_output_pair(self, inputs: Inputs, response: str) -> None:
-        """Set an input and a response that came from elsewhere; feedback is then about them.
-
-        Raises:
-            PromptError: The input does not fit the prompt's variables.
-        """
-        values = self._data.effective.check_inputs(inputs)
-        revision = self._data.history.head
-        self._add(Exchange(id="new", inputs=values, candidates=(response,), response=response, revision=revision))
-
-    def get_input_output_pair(self) -> tuple[dict[str, Any], str]:
-        """Return the input and the response that feedback is about.
-
-        Raises:
-            FeedbackError: There is none yet.
-        """
-        exchange = self._answered()
-        return dict(exchange.inputs), exchange.response or ""
 
     # -- feedback ----------------------------------------------------------------------------------------------
 
@@ -463,139 +368,14 @@ class AlignableSingleRun:
             self._data = checked if self._data is kept else self._data
         return self.get_model_description_with_principles()
 
-    # -- by hand -----------------------------------------------------------------------------------------------
-
-    def edit_principle(self, id: str, text: str) -> list[Principle]:
-        """Give a principle other words.
-
-        Raises:
-            EditError: There is no principle with this id, or the text is empty.
-        """
-        if not text.strip():
-            raise EditError(f"Principle {id} needs words; give it a text, or delete it with delete_principle.")
-        return self.apply(Edit(id=id, text=text))
-
-    def delete_principle(self, id: str) -> list[Principle]:
-        """Take a principle out; its id is never used again.
-
-        Raises:
-            EditError: There is no principle with this id.
-        """
-        return self.apply(Delete(id=id))
-
-    def enable_principle(self, id: str, enabled: bool = True) -> list[Principle]:
-        """Switch a principle on or off.
-
-        Raises:
-            EditError: There is no principle with this id.
-        """
-        return self.apply(Set(id=id, field="enabled", value=enabled))
-
-    def apply(self, *edits: AnyEdit, reason: str = "edited by hand", author: str = "person") -> list[Principle]:
-        """Make any edits, such as `Add`, `Move`, `Set` or `TemplateEdit`, as one revision: all of them or none.
-
-        Args:
-            edits: The edits in order; a later one sees what an earlier one did.
-            reason: Why, for whoever reads the history.
-            author: Who made them.
-
-        Raises:
-            EditError: An edit is refused, or there is none; nothing is changed.
-        """
-        if not edits:
-            raise EditError("There is no edit to make; give one or more, such as Add(text=...).")
-        self._data = self._data.commit(edits, reason=reason, author=author)
-        return self._data.principles
-
-    def undo(self) -> list[Principle]:
-        """Go back by one change of the principles or the prompt.
-
-        Raises:
-            EditError: There is nothing to undo.
-        """
-        self._data = self._data.with_history(self._data.history.undo())
-        return self._data.principles
-
-    def redo(self) -> list[Principle]:
-        """Take back an undo.
-
-        Raises:
-            EditError: There is nothing to redo.
-        """
-        self._data = self._data.with_history(self._data.history.redo())
-        return self._data.principles
-
-    def rewind(self, to: str | None) -> list[Principle]:
-        """Go to any revision, on any branch; without an id, to the beginning.
-
-        Raises:
-            EditError: There is no such revision.
-        """
-        self._data = self._data.with_history(self._data.history.rewind(to))
-        return self._data.principles
-
-    def diff(self, a: str | None, b: str | None = None) -> list[str]:
-        """Return what changes from one revision to another, a line each.
-
-        Args:
-            a: The id of a revision; nothing for the beginning.
-            b: The id of another; the one the prompt stands at, when absent.
-
-        Raises:
-            EditError: There is no such revision.
-        """
-        return self._data.history.diff(a, self._data.history.head if b is None else b)
-
     # -- inside ------------------------------------------------------------------------------------------------
-
-    def _add(self, exchange: Exchange) -> None:
-        # Its id is given now: other inputs may have been answered since it was sent.
-        numbered = exchange.model_copy(update={"id": f"e{len(self._data.exchanges) + 1}"})
-        self._data = self._data.with_exchange(numbered)
-        self._pending, self._at = None, None
-
-    def _take(self, exchange: Exchange, n: int, commit: bool) -> str | list[str]:
-        if n == 1 and commit:
-            self._add(exchange)
-        else:
-            self._pending, self._at = exchange.model_copy(update={"response": None}), None
-        return list(exchange.candidates) if n > 1 else exchange.candidates[0]
-
-    def _choose(self, response: str) -> None:
-        exchange = self.exchange
-        if exchange is not None and exchange is self._pending:
-            self._add(exchange.model_copy(update={"response": response}))
-        elif exchange is not None:
-            self._data = self._data.with_exchange(exchange.model_copy(update={"response": response}))
-
-    def _candidate(self, which: str | int) -> str:
-        if isinstance(which, str):
-            return which
-        candidates = self.exchange.candidates if self.exchange is not None else ()
-        if not 0 <= which < len(candidates):
-            raise FeedbackError(f"There is no candidate {which}; there are {len(candidates)}, counted from 0.")
-        return candidates[which]
-
-    def _answered(self) -> Exchange:
-        exchange = self.exchange
-        if exchange is None:
-            raise FeedbackError("There is no response yet; call send_input before giving feedback.")
-        if exchange.response is None:
-            if len(exchange.candidates) > 1:
-                raise FeedbackError(
-                    f"There are {len(exchange.candidates)} candidates and none is chosen; "
-                    "choose one with commit_model_response first."
-                )
-            # A response that was not committed is still the one that the person is looking at.
-            self._choose(exchange.candidates[0])
-            return self._answered()
-        return exchange
 
     async def _suggestions(self, kind: Literal["critique", "kudos"], config: RunnableConfig | None) -> list[str]:
         exchange = self._answered()
-        request = SuggestionRequest(
-            prompt=self._data.description, response=exchange.response or "", inputs=exchange.inputs
-        )
+        inputs = turns_of(self._data, exchange)[0].inputs
+        if exchange.message is not None:
+            inputs = {**inputs, "message": exchange.message}
+        request = SuggestionRequest(prompt=self._data.description, response=exchange.response or "", inputs=inputs)
         return await self._suggest[kind].ainvoke(request, config)
 
     async def _feedback(self, kind: PlainKind, text: str, when: str, config: RunnableConfig | None) -> list[Principle]:

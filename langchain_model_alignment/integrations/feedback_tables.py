@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from langchain_model_alignment.artifacts import one_line
 from langchain_model_alignment.errors import DataError, DataWarning
-from langchain_model_alignment.feedback.batch_records import FeedbackRecord
+from langchain_model_alignment.feedback.batch.records import FeedbackRecord
 from langchain_model_alignment.feedback.exchanges import Feedback
 from langchain_model_alignment.integrations.tables import Table, columns_of, read_rows
 from langchain_model_alignment.languages import word_set

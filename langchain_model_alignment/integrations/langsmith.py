@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_model_alignment.errors import DataError
-from langchain_model_alignment.feedback.batch_records import FeedbackRecord
+from langchain_model_alignment.feedback.batch.records import FeedbackRecord
 from langchain_model_alignment.feedback.exchanges import Feedback
 from langchain_model_alignment.integrations.feedback_tables import rating_of, warn_of_wordless
 

@@ -24,9 +24,9 @@ from langchain_model_alignment.errors import (
     DataError,
     PromptError,
 )
-from langchain_model_alignment.feedback.batch import aalign_batch, align_batch, create_batch_chain
-from langchain_model_alignment.feedback.batch_groups import groups_of, wordings_of
-from langchain_model_alignment.feedback.batch_records import BatchResult, FeedbackRecord
+from langchain_model_alignment.feedback.batch.align import aalign_batch, align_batch, create_batch_chain
+from langchain_model_alignment.feedback.batch.groups import groups_of, wordings_of
+from langchain_model_alignment.feedback.batch.records import BatchResult, FeedbackRecord
 from langchain_model_alignment.feedback.exchanges import Feedback
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.gate import Gate

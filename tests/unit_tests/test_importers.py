@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langsmith import schemas
 
 from langchain_model_alignment.errors import ArtifactError, DataError, DataWarning
-from langchain_model_alignment.feedback.batch_records import FeedbackRecord
+from langchain_model_alignment.feedback.batch.records import FeedbackRecord
 from langchain_model_alignment.integrations.importers import from_langsmith, read_feedback
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

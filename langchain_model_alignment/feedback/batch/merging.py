@@ -7,8 +7,8 @@ from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import AuthenticationError, ModelError
-from langchain_model_alignment.feedback.batch_groups import Group
-from langchain_model_alignment.feedback.batch_instructions import merge_rules
+from langchain_model_alignment.feedback.batch.groups import Group
+from langchain_model_alignment.feedback.batch.instructions import merge_rules
 from langchain_model_alignment.feedback.relations import clash
 from langchain_model_alignment.feedback.suggestions import read_items
 from langchain_model_alignment.gathering import gather_from

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from langchain_model_alignment.constitution import Add, Constitution, Delete, Edit, Principle, PrincipleEdit
-from langchain_model_alignment.feedback.batch_groups import content_key
+from langchain_model_alignment.feedback.batch.groups import content_key
 from langchain_model_alignment.feedback.relations import clash, rest_of
 from langchain_model_alignment.wording import near_duplicate
 

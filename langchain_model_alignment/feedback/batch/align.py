@@ -16,10 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Add, Edit
 from langchain_model_alignment.errors import AuthenticationError, ConfigurationError, DataError, ModelError
-from langchain_model_alignment.feedback.batch_conflicts import Contender, Settlement, edits_of, settle
-from langchain_model_alignment.feedback.batch_groups import Group, groups_of, wordings_of
-from langchain_model_alignment.feedback.batch_merging import merge_groups
-from langchain_model_alignment.feedback.batch_records import (
+from langchain_model_alignment.feedback.batch.conflicts import Contender, Settlement, edits_of, settle
+from langchain_model_alignment.feedback.batch.groups import Group, groups_of, wordings_of
+from langchain_model_alignment.feedback.batch.merging import merge_groups
+from langchain_model_alignment.feedback.batch.records import (
     BatchResult,
     FeedbackRecord,
     PrincipleGroup,

@@ -1,0 +1,1 @@
+"""A pile of feedback becomes a constitution in one go."""
