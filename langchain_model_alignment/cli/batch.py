@@ -13,15 +13,18 @@ from rich.table import Table
 from langchain_model_alignment.artifacts import make_place
 from langchain_model_alignment.cache import SQLiteCache
 from langchain_model_alignment.calls import Caller
-from langchain_model_alignment.cli.show import indented, open_model, plain, prompt_diff
+from langchain_model_alignment.cli.show import indented, open_model, plain, prompt_diff, waiting
 from langchain_model_alignment.cli.tables import about
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, DataWarning, PromptError
 from langchain_model_alignment.feedback.batch.align import BatchResult, align_batch
 from langchain_model_alignment.feedback.batch.records import FeedbackRecord, UnusedRecord
+from langchain_model_alignment.feedback.judging import Judge
 from langchain_model_alignment.feedback.records import AlignedPrompt
+from langchain_model_alignment.feedback.replay import ReplayReport, replay_prompt
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.integrations.importers import read_feedback
 from langchain_model_alignment.integrations.tables import columns_of, read_rows
+from langchain_model_alignment.loop import run_sync
 from langchain_model_alignment.usage import Budget
 
 _SHOWN = 10
@@ -38,6 +41,9 @@ def run_batch(
     max_principles: Annotated[int, typer.Option(min=1, help="How many principles there may be in the end.")] = 30,
     concurrency: Annotated[int, typer.Option(min=1, help="How many calls run at once.")] = 32,
     max_calls: Annotated[int | None, typer.Option(min=1, help="Model calls that it may make.")] = None,
+    again: Annotated[
+        int, typer.Option("--replay", min=0, help="Inputs to answer again with the new prompt, and judge; 0 for none.")
+    ] = 10,
 ) -> None:
     """Align a prompt with a table of feedback. Stopped or killed, the same command goes on."""
     console = Console()
@@ -61,10 +67,12 @@ def run_batch(
             if isinstance(error, KeyboardInterrupt):
                 raise typer.Exit(130) from None
             raise
-    result.prompt.save(target)
+        result.prompt.save(target)
+        report = _replay(console, caller, result.prompt, again)
     for suffix in ("", "-wal", "-shm"):
         answers.with_name(answers.name + suffix).unlink(missing_ok=True)
     _show(console, prompt, result, len(records))
+    _show_replay(console, report)
     console.print(plain(f"\nThe aligned prompt is in {target}."))
 
 
@@ -113,6 +121,28 @@ def _align(
             max_principles=most,
             progress=lambda done: bar.update(task, completed=done),
         )
+
+
+def _replay(console: Console, caller: Caller, prompt: AlignedPrompt, most: int) -> ReplayReport:
+    """Answer the newest inputs again; the aligned prompt is saved already, so that a failure here costs only this."""
+    if not most or not prompt.exchanges:
+        return ReplayReport()
+    judge = Judge(caller)
+    with waiting(console, "answering inputs again with the new prompt"):
+        try:
+            return run_sync(replay_prompt(caller, judge, prompt, prompt.exchanges[-most:], {}, None))
+        except AlignmentError as error:
+            console.print(plain(f"The new prompt was not tried on earlier inputs: {error}", "yellow"))
+            return ReplayReport()
+
+
+def _show_replay(console: Console, report: ReplayReport) -> None:
+    if not report.items:
+        return
+    console.print("\nTried again", style="bold")
+    console.print(indented(plain(report.summary())))
+    for line in report.troubles[:_SHOWN]:
+        console.print(indented(plain(line, "red")))
 
 
 def _show(console: Console, before: AlignedPrompt, result: BatchResult, records: int) -> None:

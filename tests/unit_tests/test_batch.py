@@ -424,7 +424,7 @@ def test_even_where_every_record_is_about_something_else_a_twentieth_is_kept():
 
 
 def test_of_very_many_records_the_first_stay_as_exchanges(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("langchain_model_alignment.feedback.batch._MOST_EXCHANGES", 2)
+    monkeypatch.setattr("langchain_model_alignment.feedback.batch.align._MOST_EXCHANGES", 2)
     result, _ = aligned(records("Be polite.", "Name the price.", "be polite"))
     assert [exchange.id for exchange in result.prompt.exchanges] == ["r1", "r2"]
     assert result.groups[0].records == ("r1", "r3")

@@ -42,11 +42,16 @@ def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     Path("said.csv").write_text(ROWS, encoding="utf-8")
 
     def run(
-        *options: str, mind: Any = None, model: Any = None, prompt: str = "reply.txt", data: str = "said.csv"
+        *options: str,
+        mind: Any = None,
+        model: Any = None,
+        prompt: str = "reply.txt",
+        data: str = "said.csv",
+        again: int = 0,
     ) -> Result:
         used = model or ScriptedChatModel(mind or Mind())
         monkeypatch.setattr("langchain_model_alignment.cli.batch.open_model", lambda *_: used)
-        return CliRunner().invoke(app, ["batch", prompt, data, *options])
+        return CliRunner().invoke(app, ["batch", prompt, data, "--replay", str(again), *options])
 
     return run
 
@@ -70,6 +75,19 @@ def test_principles_their_support_contradictions_and_the_prompt_are_shown(batch:
     assert f"- {PROMPT}" in said
     assert f"+ {PROMPT} Use at most 40 words. Be polite." in said
     assert "The aligned prompt is in reply.aligned.json." in said
+
+
+def test_inputs_are_answered_again_with_the_new_prompt_and_judged(batch: Run):
+    mind = Mind()
+
+    def reply(messages: list[Any]) -> Any:
+        if "whether a prompt's new answer" in messages[0].text:
+            kept = "Use at most" not in messages[-1].text
+            return json.dumps({"sayings": [{"number": 1, "kept": kept, "reason": "It is long."}]})
+        return "A new answer." if len(messages) == 1 else mind(messages)
+
+    result = flat(batch(mind=reply, again=2))
+    assert "Tried again 2 earlier inputs answered again: 2 answers changed" in result
 
 
 def test_the_aligned_prompt_is_saved_with_its_exchanges_and_nothing_else_stays_behind(batch: Run, tmp_path: Path):
