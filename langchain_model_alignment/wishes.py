@@ -25,10 +25,13 @@ _ABSENCE = re.compile(
 _ALIKE = 3  # letters that "fly" and "flying" share
 _PLEASE = re.compile(r",\s{1,3}please\b(?=\s{0,3}[.!]?\s{0,3}$)", re.IGNORECASE)
 _BARRED = re.compile(
-    r"\W{0,3}(?:i|we|she|he|they|(?:my|our|his|her|their) \w{1,30})"
+    r"\W{0,3}(?:i|we|she|he|they|(?:my|our|his|her|their|the) \w{1,30}"
+    r"|(?:one|two|three|some|many) of \w{1,30} \w{1,30})"
     r"(?:(?: do| does| can| will| may| must)(?: not|n't|'t)| cannot| won't| never"
-    r"| (?:am|is|are) (?:allergic|afraid|not))"
-    r"(?! (?:\w{1,30} )?(?:understand|see|find|know|like|get|follow|read|care|think|believe|agree|sure))\b"
+    r"| (?:am|is|are) (?:allergic|afraid|scared|intolerant)|'m (?:allergic|afraid|scared)"
+    r"| (?:eat|eats|drink|drinks|have|has) no)"
+    r"(?! (?:\w{1,30} )?(?:understand|see|find|know|like|get|follow|read|care|think|believe|agree|sure|say|mention|name"
+    r"|give|tell|explain|show|answer|fit|work|help|make|end|begin|start|include|contain)s?)\b"
 )
 # Who looks in vain is the person; the answer has nothing to look for.
 _SEARCHED = re.compile(r"\b(?:find|see|spot)\b")
@@ -296,10 +299,20 @@ def _covers(feedback: str, principle: str) -> bool:
     parts = sentences_of(feedback)
     if len(parts) > 1 and any(len(stems_in(p)) >= 2 and not p.endswith("?") and not stems_in(p) & told for p in parts):
         return False
-    if _BARRED.match(feedback.lower().replace("’", "'")):
+    if bars(feedback):
         # What somebody cannot have or do is in the words: another word for it cannot be told from a slip.
         return not whole or any(a[:_ALIKE] == b[:_ALIKE] for a in whole for b in told)
     return len(whole) < 4 or bool(whole & told)
+
+
+def bars(feedback: str) -> bool:
+    """Return whether feedback tells what somebody cannot have or do.
+
+    Example:
+        >>> bars("we don't fly"), bars("I don't understand this"), bars("don't name the price")
+        (True, False, False)
+    """
+    return bool(_BARRED.match(feedback.lower().replace("’", "'")))
 
 
 def claims_absence(text: str) -> bool:

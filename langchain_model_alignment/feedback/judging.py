@@ -40,6 +40,7 @@ _SHORT = re.compile(
     r"(?:please )?(?:keep|make|write)(?: \w+)? (?:it )?(?:short|shorter|brief|concise)\.?|be (?:brief|concise)\.?",
     re.IGNORECASE,
 )
+_DIGITS = stems_in("number digit figure")
 _LONG, _SHORTER = 10, 0.8  # words that can be too many; of the words before
 
 
@@ -164,6 +165,9 @@ class Judge:
         if asked is None:
             return _shortened(wish, new)
         things, unwanted = asked
+        if unwanted and all(stems_in(thing) <= _DIGITS for thing in things):
+            found = re.search(r"\S*\d\S*", new)
+            return Verdict(kept=found is None, reason=found[0] if found else "")
         # A thing that is wanted may be anywhere; for one that is unwanted a place is enough, and small pieces show it.
         pairs = [(t, piece) for t in things for piece in (_pieces(_without_denials(new, t)) if unwanted else [new])]
         shares = await together(share_of_yes(self.caller, instructions.has_thing(*pair), config) for pair in pairs)

@@ -3,11 +3,12 @@
 import re
 
 from langchain_model_alignment.directions import clauses_of
-from langchain_model_alignment.languages import language_of, words_of
-from langchain_model_alignment.orders import ORDERS, outright
+from langchain_model_alignment.languages import language_of, word_set, words_of
+from langchain_model_alignment.orders import outright
+from langchain_model_alignment.wishes import bars
 from langchain_model_alignment.wording import stems_in
 
-__all__ = ["unwanted_in", "wanted_in"]
+__all__ = ["barred_in", "unwanted_in", "wanted_in"]
 
 _MOST = 3  # things in one wish
 _WORDS = 8  # in one thing; more is a sentence, not a thing
@@ -35,6 +36,8 @@ _TAIL = re.compile(
     r"[\s,.;:!?]*$"
 )
 _SPLIT = re.compile(r",| or (?:any |a |an |no )?| and (?:any |a |an |no )?|, no ")
+# What begins so is told, not named: "it makes you faster".
+_CLAUSE = word_set("it they you we i he she this these those there when where how why what who which whether if")
 # How something is said; whether an answer has that manner is no question of what is in it.
 _MANNER = re.compile(
     r"\b(?:tone|way|style|manner|words?|sentences?|short|brief|long|simple|plain|clear|concise|friendly|formal|polite|"
@@ -70,6 +73,16 @@ def unwanted_in(text: str) -> list[str]:
     return []
 
 
+def barred_in(text: str) -> list[str]:
+    """Return the things that somebody cannot have or do, by what they say of themselves or of others.
+
+    Example:
+        >>> barred_in("two of the children are allergic to nuts"), barred_in("never mention nuts")
+        (['nuts'], [])
+    """
+    return unwanted_in(text) if bars(text) else []
+
+
 def wanted_in(principle: str) -> str:
     """Return the thing that a principle asks an answer to have; empty where it asks for a manner, or forbids.
 
@@ -89,6 +102,4 @@ def _bare(phrase: str) -> str:
     """A phrase without what leads into it and what trails after it; empty where it is more than a thing."""
     thing = _TAIL.sub("", _LEAD.sub("", phrase.strip()))
     words = words_of(thing)
-    if words and words[0] in ORDERS and len(words) == 1 and words[0] in {"do", "make", "be"}:
-        return ""
-    return thing if 0 < len(words) <= _WORDS and stems_in(thing) else ""
+    return thing if 0 < len(words) <= _WORDS and words[0] not in _CLAUSE and stems_in(thing) else ""
