@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from langchain_core.messages import BaseMessage
 from pydantic import Field, ValidationError, computed_field, model_validator
 
-from langchain_model_alignment.artifacts import one_line, parse_json
+from langchain_model_alignment.artifacts import one_line, parse_json, read_bytes, write_text
 from langchain_model_alignment.constitution import Constitution, Principle
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, PromptError
 from langchain_model_alignment.feedback.exchanges import Exchange, Record
@@ -187,7 +187,7 @@ class AlignedPrompt(Record):
 
     def to_yaml(self) -> str:
         """Return the whole as YAML, which holds what the JSON holds."""
-        from langchain_model_alignment.feedback.files import dump_yaml
+        from langchain_model_alignment.forms import dump_yaml
 
         return dump_yaml(self.model_dump(mode="json"))
 
@@ -198,7 +198,7 @@ class AlignedPrompt(Record):
         Raises:
             ArtifactError: It is not YAML, not an aligned prompt, or of a newer version.
         """
-        from langchain_model_alignment.feedback.files import parse_yaml
+        from langchain_model_alignment.forms import parse_yaml
 
         return cls.from_dict(parse_yaml(text), "The YAML")
 
@@ -235,9 +235,12 @@ class AlignedPrompt(Record):
             ArtifactError: The file cannot be written.
             PromptError: Markdown is asked for, and there is no prompt yet.
         """
-        from langchain_model_alignment.feedback.files import save_prompt
+        from langchain_model_alignment.forms import form_of
 
-        return save_prompt(self, path)
+        form = form_of(path)
+        if form == "markdown":
+            return write_text(path, self.to_markdown())
+        return write_text(path, self.to_yaml() if form == "yaml" else self.to_json() + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -246,9 +249,12 @@ class AlignedPrompt(Record):
         Raises:
             ArtifactError: The file is not there, not readable, or not an aligned prompt.
         """
-        from langchain_model_alignment.feedback.files import load_prompt
+        from langchain_model_alignment.forms import decoded, form_of, parse_yaml
 
-        return load_prompt(cls, path)
+        form, raw, where = form_of(path), read_bytes(path), str(path)
+        if form == "markdown":
+            return cls.from_markdown(decoded(raw, where), where)
+        return cls.from_dict(parse_yaml(raw, where) if form == "yaml" else parse_json(raw, where), where)
 
     @model_validator(mode="before")
     @classmethod

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
@@ -23,9 +23,6 @@ from langchain_model_alignment.gathering import gather_from
 from langchain_model_alignment.loop import run_sync
 from langchain_model_alignment.templates import Template
 
-if TYPE_CHECKING:
-    from langchain_model_alignment.feedback.single_run import AlignableSingleRun
-
 __all__ = [
     "Honoured",
     "ReplayReport",
@@ -40,10 +37,21 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 Target = Caller | Runnable[Any, Any]
 _WIDTH = 32  # answers in flight from a target that has no gate of its own
+
+
+class Replayable(Protocol):
+    """What holds a prompt and the models that answer and judge, as an `AlignableSingleRun` does."""
+
+    @property
+    def data(self) -> AlignedPrompt:
+        """The prompt."""
+        ...
+
+    target: Target
+    judge: Judge
 
 
 class Honoured(Record):
@@ -126,7 +134,7 @@ class ReplayReport(Record):
 
 
 def replay(
-    run: "AlignableSingleRun",
+    run: Replayable,
     exchanges: Sequence[Exchange | str] | None = None,
     *,
     config: RunnableConfig | None = None,
@@ -159,7 +167,7 @@ def replay(
 
 
 async def areplay(
-    run: "AlignableSingleRun",
+    run: Replayable,
     exchanges: Sequence[Exchange | str] | None = None,
     *,
     config: RunnableConfig | None = None,

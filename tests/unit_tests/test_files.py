@@ -16,13 +16,12 @@ from langchain_model_alignment.feedback.exchanges import Exchange, Feedback
 from langchain_model_alignment.feedback.files import (
     constitution_from_dict,
     constitution_to_dict,
-    dump_yaml,
     load_constitution,
-    parse_yaml,
     save_constitution,
 )
 from langchain_model_alignment.feedback.markdown import constitution_from_markdown, constitution_to_markdown
 from langchain_model_alignment.feedback.records import AlignedPrompt
+from langchain_model_alignment.forms import dump_yaml, parse_yaml
 from langchain_model_alignment.history import Document, History, TemplateEdit, principle_key
 from langchain_model_alignment.templates import PromptMessage, Template
 from tests.unit_tests.test_constitution import constitutions
