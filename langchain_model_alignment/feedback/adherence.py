@@ -18,6 +18,7 @@ from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.constitution import Constitution, Principle
 from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
 from langchain_model_alignment.feedback import check_instructions
+from langchain_model_alignment.feedback.conversation import inputs_of
 from langchain_model_alignment.feedback.exchanges import Exchange, Feedback
 from langchain_model_alignment.feedback.findings import Told
 from langchain_model_alignment.feedback.judging import THERE_AT, Judge, Wish
@@ -148,18 +149,25 @@ async def check_adherence(
     exchanges: Iterable[Exchange],
     config: RunnableConfig | None = None,
 ) -> list[AdherenceReport]:
-    """Return a report for each exchange that has a response, all in flight at once, in their order."""
-    requests: list[AdherenceRequest | dict[str, Any]] = [
-        AdherenceRequest(
-            constitution=prompt.constitution,
-            response=exchange.response,
-            prompt=prompt.description,
-            inputs=exchange.inputs if exchange.message is None else {**exchange.inputs, "message": exchange.message},
-            id=exchange.id,
+    """Return a report for each exchange that has a response, all in flight at once, in their order.
+
+    An answer is held only against the principles that there were when it was given.
+    """
+    requests: list[AdherenceRequest | dict[str, Any]] = []
+    for exchange in exchanges:
+        if not (exchange.response and exchange.response.strip()):
+            continue
+        then = {p.id for p in prompt.history.at(exchange.revision).constitution}
+        standing = tuple(p for p in prompt.constitution if p.id in then)
+        requests.append(
+            AdherenceRequest(
+                constitution=prompt.constitution.model_copy(update={"principles": standing}),
+                response=exchange.response,
+                prompt=prompt.description,
+                inputs=inputs_of(prompt, exchange),
+                id=exchange.id,
+            )
         )
-        for exchange in exchanges
-        if exchange.response and exchange.response.strip()
-    ]
     return await together(chain.ainvoke(request, config) for request in requests)
 
 

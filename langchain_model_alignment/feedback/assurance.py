@@ -1,12 +1,12 @@
 """After an update: is what was said kept? The inputs are answered again, judged, and a loss is mended once."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from langchain_model_alignment.errors import AuthenticationError, ModelError
+from langchain_model_alignment.errors import AuthenticationError, ModelError, PromptError
 from langchain_model_alignment.feedback import steps
 from langchain_model_alignment.feedback.conversation import asked_in
 from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, Verdict
@@ -37,9 +37,10 @@ async def assure(
     judge: Judge,
     updates: Runnable[Any, PromptUpdate] | None,
     prompt: AlignedPrompt,
+    principles: Collection[str],
     config: RunnableConfig | None,
 ) -> AlignedPrompt:
-    """Return the prompt with verdicts on all feedback that had none, and with what was lost mended once.
+    """Return the prompt with verdicts on the feedback behind some principles, and with what was lost mended once.
 
     Each input is answered again. Where a wish is lost its principle is written anew, the prompt updated, and the input
     answered and judged once more; what is lost still is said in the log and in the verdict. Where a call fails, what
@@ -50,7 +51,7 @@ async def assure(
         BudgetError: The budget is spent.
     """
     try:
-        judged = await judge_again(target, judge, prompt, unjudged(prompt), {}, config)
+        judged = await judge_again(target, judge, prompt, unjudged(prompt, principles), {}, config)
         prompt = with_verdicts(prompt, [(one, verdict) for one, verdict, _ in judged])
         missed = [found for found in judged if not found[1].kept]
         mended = await mend(judge, prompt, missed, config or {}) if missed else prompt
@@ -59,8 +60,9 @@ async def assure(
             if update is not None:
                 base = mended.document.base
                 mended = steps.keep_update(mended, update, base, "principles into the prompt") or mended
-            again = [one for one in standing_in(mended) if one.id in {found[0].id for found in missed}]
-            prompt, missed = mended, await judge_again(target, judge, mended, again, {}, config)
+            prompt = mended  # paid for, whatever comes of judging it
+            again = [one for one in standing_in(prompt) if one.id in {found[0].id for found in missed}]
+            missed = await judge_again(target, judge, prompt, again, {}, config)
             prompt = with_verdicts(prompt, [(one, v.model_copy(update={"repaired": True})) for one, v, _ in missed])
         for one, verdict, _ in missed:
             if not verdict.kept:
@@ -132,7 +134,10 @@ async def judge_again(
 
     async def one(key: str) -> list[tuple[Standing, Verdict, str]]:
         group = groups[key]
-        new = answers.get(key) or await answer_again(target, prompt, template, group[0].exchange, config)
+        try:
+            new = answers.get(key) or await answer_again(target, prompt, template, group[0].exchange, config)
+        except PromptError:  # an input of another prompt, before its variables changed
+            return []
         verdicts = await judge_standing(judge, prompt, group, new, config or {})
         return [(member, verdict, new) for member, verdict in zip(group, verdicts, strict=True) if verdict is not None]
 

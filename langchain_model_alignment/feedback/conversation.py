@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
@@ -11,7 +12,7 @@ from langchain_model_alignment.feedback.exchanges import Exchange
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.templates import Template
 
-__all__ = ["asked_in", "exchange_of", "input_key", "messages_of", "turns_of"]
+__all__ = ["asked_in", "exchange_of", "input_key", "inputs_of", "messages_of", "turns_of"]
 
 
 def exchange_of(prompt: AlignedPrompt, id: str) -> Exchange:
@@ -65,6 +66,13 @@ def asked_in(prompt: AlignedPrompt, exchange: Exchange) -> str:
     first, *later = turns_of(prompt, exchange)
     lines = [f"{name}: {value}" for name, value in first.inputs.items()]
     return "\n".join([*lines, *(str(turn.message) for turn in later)]) or "(no input)"
+
+
+def inputs_of(prompt: AlignedPrompt, exchange: Exchange) -> dict[str, Any]:
+    """Return what was asked in an exchange as values: the inputs, and under `message` what was said since."""
+    first, *later = turns_of(prompt, exchange)
+    said = "\n".join(turn.message or "" for turn in later)
+    return {**first.inputs, "message": said} if said else dict(first.inputs)
 
 
 def input_key(prompt: AlignedPrompt, exchange: Exchange) -> str:

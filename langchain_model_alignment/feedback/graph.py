@@ -96,9 +96,10 @@ def create_feedback_graph(
     )
     for step in (nodes.respond, nodes.check, nodes.replay, nodes.explain, nodes.extract, nodes.update):
         graph.add_node(step.__name__, _node(step))
-    for turn in (nodes.review, nodes.edit, nodes.go_back, nodes.decide, nodes.confirm):
+    for turn in (nodes.begin, nodes.review, nodes.edit, nodes.go_back, nodes.decide, nodes.confirm):
         graph.add_node(turn.__name__, turn)
-    graph.add_edge(START, "respond")
+    graph.add_edge(START, "begin")
+    graph.add_edge("begin", "respond")
     graph.add_conditional_edges("respond", nodes.after_respond, ["check", "replay", "review"])
     graph.add_conditional_edges("check", nodes.after_check, ["update", "replay", "review"])
     graph.add_conditional_edges("replay", nodes.after_replay, ["decide", "review"])

@@ -218,7 +218,7 @@ class HeldPrompt:
 
     def _add(self, exchange: Exchange) -> None:
         # Its id is given now: other inputs may have been answered since it was sent.
-        numbered = exchange.model_copy(update={"id": f"e{len(self._data.exchanges) + 1}"})
+        numbered = exchange.model_copy(update={"id": self._data.next_exchange_id})
         self._data = self._data.with_exchange(numbered)
         self._pending, self._at = None, None
 

@@ -5,7 +5,7 @@ The verdicts stand beside the feedback in its exchange, so that everybody who ho
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from langchain_core.runnables import RunnableConfig
@@ -28,6 +28,7 @@ __all__ = ["Standing", "by_input", "judge_standing", "mend", "standing_in", "unj
 logger = logging.getLogger(__name__)
 
 _RULE_TOKENS = 90
+_SEVERAL = 2  # wishes behind one principle
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,30 @@ def standing_in(prompt: AlignedPrompt, exchanges: Iterable[Exchange] | None = No
         for number in range(len(exchange.feedback))
         if (principle := by_evidence.get(f"{exchange.id}.f{number + 1}"))
     ]
-    # Of several wishes behind one principle, the newest wrote its words.
+    by_hand = _edited_by_hand(prompt)
     newest = {s.principle.id: s.principle.evidence[-1] for s in found}
-    return [s for s in found if s.id == newest[s.principle.id] or near_duplicate(s.feedback.text, s.principle.text)]
+    # Of several wishes behind one principle, the newest wrote its words; an older one stands where they still say it.
+    return [
+        s
+        for s in found
+        if s.principle.id not in by_hand
+        and (s.id == newest[s.principle.id] or not lost(s.feedback.text, s.principle.text, s.feedback.tone))
+    ]
 
 
-def unjudged(prompt: AlignedPrompt) -> list[Standing]:
-    """Return the feedback that still stands and has no verdict yet."""
-    return [standing for standing in standing_in(prompt) if standing.feedback.verdict is None]
+def _edited_by_hand(prompt: AlignedPrompt) -> set[str]:
+    """The principles whose words are a person's own doing since: what was said before may no longer be wanted."""
+    hands: dict[str, bool] = {}
+    for revision in prompt.history.path(prompt.history.head):
+        for edit in revision.edits:
+            if isinstance(edit, Edit):
+                hands[edit.id] = revision.author == "person" and not edit.evidence
+    return {id for id, by_hand in hands.items() if by_hand}
+
+
+def unjudged(prompt: AlignedPrompt, principles: Collection[str]) -> list[Standing]:
+    """Return the feedback behind some principles that still stands and has no verdict yet."""
+    return [s for s in standing_in(prompt) if s.principle.id in principles and s.feedback.verdict is None]
 
 
 async def judge_standing(
@@ -121,11 +138,16 @@ async def mend(
         tasks = [group.create_task(_stronger(judge, one, verdict, answer, config)) for one, verdict, answer in missed]
     # One principle is written once, by the newest wish behind it.
     words = {one.principle.id: (one, task.result()) for (one, _, _), task in zip(missed, tasks, strict=True)}
-    edits = [Edit(id=id, text=text) for id, (one, text) in words.items() if text != one.principle.text]
+    edits = [Edit(id=id, text=_beside(one, text)) for id, (one, text) in words.items() if text != one.principle.text]
     if not edits:
         return prompt
     said = "; ".join(one.feedback.text for one, _ in words.values())
     return prompt.commit(edits, reason=f"an answer had lost the wish: {said}", author="repair")
+
+
+def _beside(one: Standing, words: str) -> str:
+    """New words for a principle; where other wishes are behind it too, what it says stays in front of them."""
+    return words if len(one.principle.evidence) < _SEVERAL else f"{one.principle.text} {words}"
 
 
 async def _stronger(judge: Judge, one: Standing, verdict: Verdict, answer: str, config: RunnableConfig) -> str:

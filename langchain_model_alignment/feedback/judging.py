@@ -78,7 +78,8 @@ class Judgement:
 
     verdicts: tuple[Verdict | None, ...]
     """Nothing where the model cannot tell."""
-    worse: bool = False
+    worse: bool | None = None
+    """Nothing where it was not judged."""
     reason: str = ""
 
 
@@ -150,7 +151,7 @@ class Judge:
             raise MalformedAnswerError(f"The judge said nothing about number {missing[0]} of {len(wishes)}; try again.")
         sayings = [by_number[number] for number in range(1, len(wishes) + 1)]
         verdicts = tuple(Verdict(kept=s.kept, reason=s.reason.strip()) for s in sayings)
-        return Judgement(verdicts, judged.worse and not wishes, judged.reason.strip() if judged.worse else "")
+        return Judgement(verdicts, None if wishes else judged.worse, judged.reason.strip() if judged.worse else "")
 
     async def _in_short_steps(self, wishes: Sequence[Wish], new: str, config: RunnableConfig) -> Judgement:
         return Judgement(tuple(await together(self.kept(wish, new, config) for wish in wishes)))

@@ -13,7 +13,7 @@ from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import AuthenticationError, ConfigurationError, ModelError, PromptError
 from langchain_model_alignment.feedback import steps
 from langchain_model_alignment.feedback.assurance import judge_again
-from langchain_model_alignment.feedback.conversation import exchange_of, input_key, messages_of, turns_of
+from langchain_model_alignment.feedback.conversation import exchange_of, input_key, inputs_of, messages_of, turns_of
 from langchain_model_alignment.feedback.exchanges import Exchange
 from langchain_model_alignment.feedback.intent import Standing, mend, standing_in, with_verdicts
 from langchain_model_alignment.feedback.judging import Judge
@@ -62,6 +62,10 @@ class Nodes:
         self._why = create_preference_chain(aligner)
         self._judge = Judge(aligner, strategy)
 
+    def begin(self, state: FeedbackState) -> FeedbackState:
+        """Forget what an earlier run on the same thread left."""
+        return {"turn": None, "before": None, "repaired": False, "mending": False, "replay": None, "conflicts": []}
+
     # -- answering -----------------------------------------------------------------------------------------------
 
     async def respond(self, state: FeedbackState, config: RunnableConfig) -> FeedbackState:
@@ -89,7 +93,9 @@ class Nodes:
         answers = {input_key(prompt, self._exchange(state, prompt)): state["candidates"][0]}
         repaired = state.get("repaired", False)
         try:
-            judged = await judge_again(self._target, self._judge, prompt, _to_judge(state, prompt), answers, config)
+            judged = await judge_again(
+                self._target, self._judge, prompt, self._to_judge(state, prompt), answers, config
+            )
             missed = [found for found in judged if not found[1].kept]
             # That a repair was tried is part of the verdict, so that what is still lost is told once and for all.
             marked = [(one, v.model_copy(update={"repaired": repaired})) for one, v, _ in judged]
@@ -99,22 +105,24 @@ class Nodes:
             raise
         except ModelError as error:
             logger.warning("Whether the last wishes are kept could not be checked: %s", error)
-            return {"repaired": True}
+            return {"repaired": True, "mending": False}
         again = mended is not after
         verdicts = [
             {"text": one.feedback.text, "kept": v.kept, "reason": v.reason, "repaired": v.repaired, "repairing": again}
             for one, v in marked
         ]
-        _tell({"type": "verdicts", "verdicts": verdicts})
+        if verdicts:
+            _tell({"type": "verdicts", "verdicts": verdicts})
         if again:
             _tell_principles(after, mended, "repair")
-        return {"prompt": _as_state(mended), "repaired": repaired or again}
+        return {"prompt": _as_state(mended), "repaired": repaired or again, "mending": again}
 
     async def replay(self, state: FeedbackState, config: RunnableConfig) -> FeedbackState:
         """Answer earlier inputs with the changed prompt, before the change is kept."""
         prompt, current = _prompt_of(state), self._exchange(state, _prompt_of(state))
         answers = {input_key(prompt, current): state["candidates"][0]}
-        report = await replay_prompt(self._target, self._judge, prompt, self._earlier(state, prompt), answers, config)
+        earlier, standards = self._earlier(state, prompt), state.get("standards", {})
+        report = await replay_prompt(self._target, self._judge, prompt, earlier, answers, config, standards=standards)
         told: FeedbackEvent = {"type": "replay", "summary": report.summary(), "troubles": report.troubles}
         _tell({**told, "report": report.model_dump(mode="json")})
         return {"replay": report.model_dump(mode="json")}
@@ -125,18 +133,21 @@ class Nodes:
         report = ReplayReport.model_validate(state["replay"])
         payload = replay_payload(report, before.document.diff(prompt.document))
         decision = Decision.model_validate(interrupt(payload, response_schema=Decision))
-        if decision.action == "accept":
-            return {"replay": None}
-        # The change stays in the history as a branch; what is in front of the person again is the answer before it.
-        back = before.with_history(prompt.history.rewind(before.history.head))
-        exchange = exchange_of(back, back.exchanges[-1].id)
+        if decision.action == "accept":  # and is not asked about again
+            found = {wish.id: wish.verdict for item in report.items for wish in item.wishes}
+            judged = [(one, found[one.id]) for one in standing_in(prompt) if one.id in found]
+            accepted = {item.exchange: item.after for item in report.items if item.worse}
+            return {
+                "prompt": _as_state(with_verdicts(prompt, judged)),
+                "standards": {**state.get("standards", {}), **accepted},
+                "replay": None,
+            }
+        # The change stays in the history as a branch; what is in front of the person again is what they spoke of.
+        back = prompt.with_history(prompt.history.rewind(before.history.head))
         _tell({"type": "taken_back"})
-        _tell_answers(back, exchange)
         return {
+            **self._shown(back, state["reviewed"]),
             "prompt": _as_state(back),
-            "exchange": exchange.id,
-            "candidates": list(exchange.candidates),
-            "response": exchange.response or exchange.candidates[0],
             "conflicts": [],
             "replay": None,
         }
@@ -156,18 +167,21 @@ class Nodes:
         schema: Any = Annotated[Review, AfterValidator(fits)]
         answer: Any = interrupt(payload, response_schema=schema)
         review = Review.model_validate(answer)
-        response = candidates[review.choice]
+        chosen = review.action in (*_LEARNS, "reply", "accept") or exchange.response is None
+        response = candidates[review.choice] if chosen else exchange.response or candidates[0]
         kept = prompt.with_exchange(exchange.model_copy(update={"response": response}))
         changed: FeedbackState = {
             "prompt": _as_state(kept),
             "response": response,
             "review": review.model_dump(mode="json"),
             "before": _as_state(kept),
+            "reviewed": exchange.id,
             "repaired": False,
+            "mending": False,
             "replay": None,
         }
         if review.inputs is not None:
-            changed["inputs"] = prompt.effective.check_inputs(review.inputs)
+            changed["inputs"] = _edited(prompt, review).effective.check_inputs(review.inputs)
             changed["turn"] = None
         if review.action == "reply":
             changed["turn"] = {"after": exchange.id, "message": review.text}
@@ -175,16 +189,7 @@ class Nodes:
 
     def go_back(self, state: FeedbackState) -> FeedbackState:
         """Put an earlier exchange in front of the person again."""
-        prompt = _prompt_of(state)
-        exchange = exchange_of(prompt, Review.model_validate(state["review"]).exchange)
-        _tell_answers(prompt, exchange)
-        return {
-            "exchange": exchange.id,
-            "candidates": list(exchange.candidates),
-            "response": exchange.response or exchange.candidates[0],
-            "inputs": exchange.inputs or state.get("inputs", {}),
-            "turn": {"after": exchange.after, "message": exchange.message or ""} if exchange.after else None,
-        }
+        return self._shown(_prompt_of(state), Review.model_validate(state["review"]).exchange)
 
     async def explain(self, state: FeedbackState, config: RunnableConfig) -> FeedbackState:
         """Guess why an answer is liked better, for the person to confirm."""
@@ -245,13 +250,14 @@ class Nodes:
 
     def after_respond(self, state: FeedbackState) -> str:
         """Judge what has no verdict yet; without any, look at earlier inputs."""
-        prompt = _prompt_of(state)
-        return "check" if self._check_intent and _to_judge(state, prompt) else self._to_replay(state, prompt)
+        prompt, action = _prompt_of(state), state.get("review", {}).get("action", "")
+        if action not in (*_LEARNS, "edit") or state.get("before") is None:
+            return "review"  # what the history holds, and what was only asked, stands as it is
+        return "check" if self._check_intent and self._to_judge(state, prompt) else self._to_replay(state, prompt)
 
     def after_check(self, state: FeedbackState) -> str:
         """A principle that was written anew goes into the prompt first."""
-        prompt = _prompt_of(state)
-        return "update" if prompt.needs_weaving else self._to_replay(state, prompt)
+        return "update" if state.get("mending") else self._to_replay(state, _prompt_of(state))
 
     def after_replay(self, state: FeedbackState) -> str:
         """Ask only where something got worse."""
@@ -280,6 +286,31 @@ class Nodes:
     def _to_replay(self, state: FeedbackState, prompt: AlignedPrompt) -> str:
         return "replay" if self._replay_inputs and self._earlier(state, prompt) else "review"
 
+    def _to_judge(self, state: FeedbackState, prompt: AlignedPrompt) -> list[Standing]:
+        """Wishes on this input that have no verdict yet, and after a repair those that were lost before it."""
+        current, head = input_key(prompt, self._exchange(state, prompt)), prompt.history.head
+        again = state.get("repaired", False)
+
+        def open_(one: Standing) -> bool:
+            verdict = one.feedback.verdict
+            if verdict is None:
+                return True
+            return again and not verdict.kept and not verdict.repaired and verdict.revision != head
+
+        return [one for one in standing_in(prompt) if open_(one) and input_key(prompt, one.exchange) == current]
+
+    def _shown(self, prompt: AlignedPrompt, id: str) -> FeedbackState:
+        """The state in which an exchange is in front of the person again."""
+        exchange = exchange_of(prompt, id)
+        _tell_answers(prompt, exchange)
+        return {
+            "exchange": exchange.id,
+            "candidates": list(exchange.candidates),
+            "response": exchange.response or exchange.candidates[0],
+            "inputs": turns_of(prompt, exchange)[0].inputs,
+            "turn": {"after": exchange.after, "message": exchange.message or ""} if exchange.after else None,
+        }
+
     def _earlier(self, state: FeedbackState, prompt: AlignedPrompt) -> list[Exchange]:
         """The newest exchanges with other inputs, and of this input the ones with wishes not judged just now."""
         before = state.get("before")
@@ -299,19 +330,6 @@ class Nodes:
         return [*others, *({one.exchange.id: one.exchange for one in still}.values())]
 
 
-def _to_judge(state: FeedbackState, prompt: AlignedPrompt) -> list[Standing]:
-    """What has no verdict yet, and after a repair what was lost before it."""
-    head, again = prompt.history.head, state.get("repaired", False)
-
-    def open_(one: Standing) -> bool:
-        verdict = one.feedback.verdict
-        if verdict is None:
-            return True
-        return again and not verdict.kept and not verdict.repaired and verdict.revision != head
-
-    return [one for one in standing_in(prompt) if open_(one)]
-
-
 def _check_fits(review: Review, prompt: AlignedPrompt, exchange: Exchange, candidates: list[str]) -> None:
     """Refuse, while the question is still pending, what could not be done afterwards."""
     if odd := [at for at in (review.choice, review.over or 0) if at >= len(candidates)]:
@@ -320,8 +338,9 @@ def _check_fits(review: Review, prompt: AlignedPrompt, exchange: Exchange, candi
         if review.exchange:
             exchange_of(prompt, review.exchange)
         after = _edited(prompt, review)
-        if review.inputs is not None or (review.action in _BY_HAND and exchange.after is None):
-            after.effective.check_inputs(review.inputs if review.inputs is not None else exchange.inputs)
+        if review.action not in ("accept", "back"):  # it will be answered again
+            asked = turns_of(prompt, exchange)[0].inputs
+            after.effective.check_inputs(review.inputs if review.inputs is not None else asked)
     except ConfigurationError as error:
         raise ValueError(str(error)) from error
 
@@ -361,7 +380,6 @@ def _tell(event: FeedbackEvent) -> None:
 
 
 def _tell_answers(prompt: AlignedPrompt, exchange: Exchange) -> None:
-    inputs = turns_of(prompt, exchange)[0].inputs
     _tell(
         {
             "type": "answers",
@@ -369,7 +387,7 @@ def _tell_answers(prompt: AlignedPrompt, exchange: Exchange) -> None:
             "exchange": exchange.id,
             "prompt": prompt.description,
             "constitution": prompt.constitution.model_dump(mode="json"),
-            "inputs": {**inputs, "message": exchange.message} if exchange.message else dict(inputs),
+            "inputs": inputs_of(prompt, exchange),
         }
     )
 

@@ -24,10 +24,16 @@ class FeedbackState(TypedDict, total=False):
     """The answer that was chosen."""
     review: dict[str, Any]
     """The person's last turn, as JSON of a `Review`."""
-    before: dict[str, Any]
+    before: dict[str, Any] | None
     """The prompt before the change under way, to go back to."""
+    reviewed: str
+    """The id of the exchange that the person's last turn was about."""
     repaired: bool
     """Whether a principle was written anew since the person's last turn."""
+    mending: bool
+    """Whether a principle was written anew just now, and has to go into the prompt."""
+    standards: dict[str, str]
+    """Answers to earlier inputs that a person accepted with a change, by the id of the exchange."""
     conflicts: list[dict[str, Any]]
     """What the last new principle gets in the way of, with proposed edits."""
     replay: dict[str, Any] | None

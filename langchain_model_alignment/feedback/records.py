@@ -140,6 +140,12 @@ class AlignedPrompt(Record):
         """Return the prompt with a new text of the person's own; the principles stay."""
         return self.commit([TemplateEdit(template=as_template(prompt))], reason=reason)
 
+    @property
+    def next_exchange_id(self) -> str:
+        """The id that the next exchange gets; higher than all that are there, wherever they came from."""
+        numbers = [int(e.id[1:]) for e in self.exchanges if re.fullmatch(r"e[0-9]{1,12}", e.id)]
+        return f"e{1 + max(numbers, default=0)}"
+
     def with_exchange(self, exchange: Exchange) -> Self:
         """Return the prompt with an exchange added, or replaced where one with its id is there."""
         known = [e.id for e in self.exchanges]
@@ -224,7 +230,11 @@ class AlignedPrompt(Record):
         """
         from langchain_model_alignment.feedback.markdown import document_from_markdown
 
-        return cls(history=History(root=document_from_markdown(text, where)))
+        root = document_from_markdown(text, where)
+        # Without its exchanges, what made a principle names nothing, and would soon name something else.
+        bare = [p.model_copy(update={"evidence": ()}) for p in root.constitution]
+        constitution = root.constitution.model_copy(update={"principles": tuple(bare)})
+        return cls(history=History(root=root.model_copy(update={"constitution": constitution})))
 
     def save(self, path: str | Path) -> Path:
         """Write to a file: YAML to `.yaml` or `.yml`, Markdown to `.md`, else JSON.

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from langchain_model_alignment.calls import Caller
-from langchain_model_alignment.errors import AuthenticationError, ModelError
+from langchain_model_alignment.errors import AuthenticationError, ConfigurationError, ModelError
 from langchain_model_alignment.feedback.conversation import asked_in, exchange_of, input_key, messages_of
 from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, Record, Verdict
 from langchain_model_alignment.feedback.intent import (
@@ -57,6 +57,8 @@ class Replayable(Protocol):
 class Honoured(Record):
     """A piece of feedback, and whether the new answer still does what it asks for."""
 
+    id: str
+    """Which feedback: its exchange and its number there."""
     feedback: Feedback
     verdict: Verdict
 
@@ -81,6 +83,8 @@ class Replayed(Record):
     """Whether an answer that nobody had said anything about got worse."""
     reason: str = ""
     """Why it is worse."""
+    unjudged: int = 0
+    """How many wishes, or comparisons with the old answer, the model could not judge."""
     error: str | None = None
     """Why it could not be answered or judged, where it could not."""
 
@@ -130,7 +134,8 @@ class ReplayReport(Record):
         worse = sum(item.worse for item in self.items)
         text = f"{len(self.items)} earlier inputs answered again: {changed} answers changed, {worse} got worse"
         text += f", {kept} of {len(wishes)} wishes are honoured" if wishes else ""
-        return f"{text}, {len(self.failed)} could not be judged" if self.failed else text
+        unknown = len(self.failed) + sum(item.unjudged for item in self.items)
+        return f"{text}, {unknown} could not be judged" if unknown else text
 
 
 def replay(
@@ -185,6 +190,8 @@ async def replay_prompt(
     exchanges: Sequence[Exchange] | None,
     answers: Mapping[str, str],
     config: RunnableConfig | None,
+    *,
+    standards: Mapping[str, str] | None = None,
 ) -> ReplayReport:
     """Answer earlier inputs with a prompt and judge the answers; see `replay`.
 
@@ -195,6 +202,7 @@ async def replay_prompt(
         exchanges: Which inputs; all exchanges of the prompt, when absent.
         answers: Answers that are there already, under the key of their input.
         config: Callbacks, tags and metadata for the calls.
+        standards: Answers that a person accepted since, by the id of the exchange, to compare with.
     """
     chosen = list(prompt.exchanges if exchanges is None else exchanges)
     newest = {input_key(prompt, e): e for e in chosen if e.response is not None}
@@ -204,13 +212,13 @@ async def replay_prompt(
 
     async def one(key: str) -> Replayed:
         exchange, wishes = newest[key], standing.get(key, [])
-        asked, old = asked_in(prompt, exchange), exchange.response or ""
+        asked, old = asked_in(prompt, exchange), (standards or {}).get(exchange.id) or exchange.response or ""
         try:
             new = answers.get(key) or await answer_again(target, prompt, template, exchange, config)
-            return await _compare(judge, prompt, exchange, asked, wishes, new, config or {})
+            return await _compare(judge, prompt, exchange.id, asked, old, wishes, new, config or {})
         except AuthenticationError:
             raise
-        except ModelError as error:
+        except (ModelError, ConfigurationError) as error:  # also an input of another prompt
             return Replayed(exchange=exchange.id, asked=asked, before=old, after=answers.get(key, ""), error=str(error))
 
     return ReplayReport(items=tuple(await gather_from(newest, one, width_of(target))))
@@ -231,14 +239,14 @@ async def answer_again(
 async def _compare(
     judge: Judge,
     prompt: AlignedPrompt,
-    exchange: Exchange,
+    exchange: str,
     asked: str,
+    old: str,
     standing: Sequence[Standing],
     new: str,
     config: RunnableConfig,
 ) -> Replayed:
-    old = exchange.response or ""
-    found = Replayed(exchange=exchange.id, asked=asked, before=old, after=new)
+    found = Replayed(exchange=exchange, asked=asked, before=old, after=new)
     if standing:
         head = prompt.history.head
         known = {
@@ -248,11 +256,15 @@ async def _compare(
         if open_:
             judged = await judge_standing(judge, prompt, [standing[at] for at in open_], new, config)
             known.update((at, verdict) for at, verdict in zip(open_, judged, strict=True) if verdict is not None)
-        wishes = tuple(Honoured(feedback=standing[at].feedback, verdict=known[at]) for at in sorted(known))
-        return found.model_copy(update={"wishes": wishes})
+        wishes = tuple(
+            Honoured(id=standing[at].id, feedback=standing[at].feedback, verdict=known[at]) for at in sorted(known)
+        )
+        return found.model_copy(update={"wishes": wishes, "unjudged": len(standing) - len(wishes)})
     if new == old:
         return found
     compared = await judge.judge(asked, old, [], new, config)
+    if compared.worse is None:
+        return found.model_copy(update={"unjudged": 1})
     return found.model_copy(update={"worse": compared.worse, "reason": compared.reason})
 
 

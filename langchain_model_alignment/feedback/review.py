@@ -217,14 +217,14 @@ def review_payload(
         "type": "review",
         "exchange": exchange.id,
         "message": exchange.message,
-        "response": candidates[0],
+        "response": exchange.response or candidates[0],
         "candidates": list(candidates),
         "principles": principles,
         "prompt": prompt.description,
         "instructions": prompt.document.description.instructions,
         "inputs": dict(turns_of(prompt, exchange)[0].inputs),
         "conflicts": list(conflicts),
-        "action_request": {"action": "review_response", "args": {"response": candidates[0]}},
+        "action_request": {"action": "review_response", "args": {"response": exchange.response or candidates[0]}},
         "config": {"allow_ignore": True, "allow_respond": True, "allow_edit": True, "allow_accept": True},
         "description": (
             f"### Answer\n\n{shown}\n\n### Principles\n\n{listed}\n\n### Prompt\n\n{prompt.description}\n\n"

@@ -13,7 +13,7 @@ from langchain_model_alignment.constitution import Principle
 from langchain_model_alignment.errors import ConfigurationError
 from langchain_model_alignment.feedback import steps
 from langchain_model_alignment.feedback.assurance import assure, assure_direct
-from langchain_model_alignment.feedback.conversation import messages_of, turns_of
+from langchain_model_alignment.feedback.conversation import inputs_of, messages_of
 from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, PlainKind, parse_feedback
 from langchain_model_alignment.feedback.held import HeldPrompt, Inputs
 from langchain_model_alignment.feedback.judging import Judge
@@ -327,6 +327,7 @@ class AlignableSingleRun(HeldPrompt):
     ) -> str:
         """Update from principles; the async twin of `update_model_description_from_principles`."""
         chain = self._updates if method == "weave" else None
+        fresh = {p.id for p in self._data.document.loose}
         while (update := await steps.weave(chain, prompt := self._data, config)) is not None:
             # Principles that came meanwhile are listed; a text that changed meanwhile is woven anew.
             kept = steps.keep_update(self._data, update, prompt.document.base, "principles into the prompt")
@@ -335,7 +336,7 @@ class AlignableSingleRun(HeldPrompt):
                 break
         if self._check_intent:
             before = self._data
-            checked = await assure(self.target, self.judge, chain, before, config)
+            checked = await assure(self.target, self.judge, chain, before, fresh, config)
             self._data = checked if self._data is before else self._data  # what came meanwhile is checked next time
         return self.get_model_description_with_principles()
 
@@ -372,9 +373,7 @@ class AlignableSingleRun(HeldPrompt):
 
     async def _suggestions(self, kind: Literal["critique", "kudos"], config: RunnableConfig | None) -> list[str]:
         exchange = self._answered()
-        inputs = turns_of(self._data, exchange)[0].inputs
-        if exchange.message is not None:
-            inputs = {**inputs, "message": exchange.message}
+        inputs = inputs_of(self._data, exchange)
         request = SuggestionRequest(prompt=self._data.description, response=exchange.response or "", inputs=inputs)
         return await self._suggest[kind].ainvoke(request, config)
 

@@ -76,7 +76,7 @@ async def candidates_for(
         raise errors.exceptions[0] from errors.exceptions[0].__cause__
     candidates = tuple(call.result() for call in calls)
     answered = {"candidates": candidates, "response": candidates[0] if n == 1 else None, "revision": head}
-    return asked.model_copy(update={"id": f"e{len(prompt.exchanges) + 1}", **answered})
+    return asked.model_copy(update={"id": prompt.next_exchange_id, **answered})
 
 
 async def propose(
@@ -110,15 +110,18 @@ def keep(
     where the principle to edit is gone, its new words are added. With `when`, a new principle holds in that case only.
     """
     known = {p.id for p in prompt.constitution}
+    exchange = next(e for e in prompt.exchanges if e.id == exchange_id)
+    # Its number is given now: other feedback may have come since the proposal was asked for.
+    made_by = {"evidence": (f"{exchange.id}.f{len(exchange.feedback) + 1}",)}
     edits: list[PrincipleEdit] = []
-    for edit in proposal.edits:
+    for given in proposal.edits:
+        edit = given.model_copy(update=made_by) if isinstance(given, Add | Edit) and given.evidence else given
         if isinstance(edit, Add) or edit.id in known:
             conditional = when.strip() and isinstance(edit, Add)
             edits.append(edit.model_copy(update={"condition": when.strip()}) if conditional else edit)
         elif isinstance(edit, Edit):
             edits.append(Add(text=edit.text, evidence=edit.evidence, reason=edit.reason))
     after = prompt.commit(edits, reason=proposal.reason, author=proposal.written_by)
-    exchange = next(e for e in after.exchanges if e.id == exchange_id)
     return after.with_exchange(exchange.model_copy(update={"feedback": (*exchange.feedback, feedback)}))
 
 

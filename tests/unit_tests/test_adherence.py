@@ -286,15 +286,27 @@ def test_code_leaves_what_is_not_certain_to_a_model(response: str, principle: st
 
 def test_exchanges_with_a_response_are_checked_in_order():
     prompt = AlignedPrompt.from_prompt("Uses of {item}?").commit([Add(text="Be kind.")])
-    exchanges = [
-        Exchange(id="e1", inputs={"item": "a rope"}, response="Tie it."),
-        Exchange(id="e2", inputs={"item": "glue"}),
-        Exchange(id="e3", response="Fold it.", after="e1", message="And paper?"),
-    ]
+    for exchange in (
+        Exchange(id="e1", inputs={"item": "a rope"}, response="Tie it.", revision="r1"),
+        Exchange(id="e2", inputs={"item": "glue"}, revision="r1"),
+        Exchange(id="e3", response="Fold it.", after="e1", message="And paper?", revision="r1"),
+    ):
+        prompt = prompt.with_exchange(exchange)
     chain, model = one_call(judged(item("p1")), judged(item("p1", False)))
-    reports = asyncio.run(check_adherence(chain, prompt, exchanges))
+    reports = asyncio.run(check_adherence(chain, prompt, prompt.exchanges))
     assert [(r.id, r.items[0].followed) for r in reports] == [("e1", True), ("e3", False)]
     assert "And paper?" in model.last.text
+    assert "item: a rope" in model.last.text
+
+
+def test_an_answer_is_not_held_against_a_principle_that_came_later():
+    prompt = AlignedPrompt.from_prompt("Uses of {item}?").with_exchange(
+        Exchange(id="e1", inputs={"item": "a rope"}, response="Tie it.")
+    )
+    chain, model = one_call()
+    (report,) = asyncio.run(check_adherence(chain, prompt.commit([Add(text="Be kind.")]), prompt.exchanges))
+    assert report.items == ()
+    assert model.calls == 0
 
 
 def test_the_table_counts_where_a_principle_applied_and_was_judged():

@@ -3,6 +3,7 @@
 The models are scripted: they say what a model may say, so that what the library does with it can be seen.
 """
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from langchain_model_alignment.calls import Caller
+from langchain_model_alignment.constitution import Delete, Edit
 from langchain_model_alignment.errors import AuthenticationError
 from langchain_model_alignment.feedback.exchanges import Feedback, Verdict
 from langchain_model_alignment.feedback.judging import create_intent_chain
@@ -306,6 +308,59 @@ def test_a_verdict_goes_through_json():
     run.critique_response("I do not want any alcohol")
     run.update_model_description_from_principles()
     assert AlignedPrompt.from_json(run.data.to_json()) == run.data
+
+
+def test_a_repair_leaves_the_other_wishes_of_its_principle():
+    both = "Use no emojis and name the price."
+    price = "Give the price of the dish in every answer."
+    run = run_of(
+        ["Stew.", "Stew!", "Stew, 5 euros."],
+        [
+            added("Use no emojis."),
+            added("Name the price."),
+            rewritten(f"Give a recipe for {{dish}}. {both}"),
+            judged(True, False),
+            price,
+            rewritten(f"Give a recipe for {{dish}}. {both} {price}"),
+            judged(True),
+        ],
+    )
+    run.send_input("stew")
+    run.critique_response("use no emojis")
+    run.critique_response("name the price")
+    run.apply(Edit(id="p1", text=both, evidence=("e1.f2",)), Delete(id="p2"), reason="merged")
+    run.update_model_description_from_principles()
+    assert [p.text for p in run.data.principles] == [f"{both} {price}"]
+
+
+def test_what_a_person_edited_since_is_not_judged_by_what_was_said_before():
+    run = run_of(
+        ["Stew.", "Stew!"], [added("Use no alcohol."), rewritten("Give a recipe for {dish}. Use wine freely.")]
+    )
+    run.send_input("stew")
+    run.critique_response("use no alcohol")
+    run.edit_principle("p1", "Use wine freely.")
+    run.update_model_description_from_principles()
+    assert run.data.exchanges[0].feedback[0].verdict is None
+    assert [p.text for p in run.data.principles] == ["Use wine freely."]
+
+
+def test_a_repair_whose_judgement_fails_is_kept(caplog: pytest.LogCaptureFixture):
+    run = run_of(
+        ["Stew in red wine.", "Stew in port.", http_error(400)],
+        [added("Use no alcohol."), rewritten(FIRST), judged(False), STRONGER, rewritten(SECOND)],
+    )
+    run.send_input("stew")
+    run.critique_response("I do not want any alcohol")
+    with caplog.at_level(logging.WARNING):
+        assert run.update_model_description_from_principles() == SECOND
+
+
+async def test_feedback_given_at_once_keeps_apart():
+    run = run_of(["Stew."], [added("Use no emojis."), added("Name the price.")])
+    await run.asend_input("stew")
+    await asyncio.gather(run.acritique_response("use no emojis"), run.acritique_response("name the price"))
+    assert [p.evidence for p in run.data.principles] == [("e1.f1",), ("e1.f2",)]
 
 
 # -- preferences and scores ------------------------------------------------------------------------------------

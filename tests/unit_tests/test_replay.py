@@ -389,3 +389,116 @@ def test_a_revision_that_is_not_there_leaves_the_question_pending(review: dict[s
     with pytest.raises(ValueError, match=r"nothing to|no revision"):
         graph.invoke(Command(resume=review), THREAD)
     assert graph.get_state(THREAD).next == ("review",)
+
+
+# -- what must not happen -----------------------------------------------------------------------------------------
+
+
+def test_an_undo_sticks_although_a_wish_could_not_be_judged():
+    friendly = json.dumps({"reason": "asked", "action": "add", "principle": "Be friendlier."})
+    graph = graph_of(echo, [friendly, WOVEN, *["no idea"] * 9], replay_inputs=0)
+    graph.invoke({"prompt": PROMPT, "inputs": {"thing": "tea"}}, THREAD)
+    graph.invoke(Command(resume={"action": "critique", "text": "be friendlier"}), THREAD)
+    for _ in range(2):
+        graph.invoke(Command(resume={"action": "undo"}), THREAD)
+    prompt = AlignedPrompt.from_dict(graph.get_state(THREAD).values["prompt"])
+    assert (prompt.history.head, prompt.principles) == (None, [])
+
+
+def test_an_input_of_another_prompt_is_one_failure_of_its_own():
+    prompt = aligned(tea="Hot.").with_exchange(Exchange(id="e2", inputs={}, candidates=("x",), response="x"))
+    report = replay(run_of(prompt, ["Hot."]))
+    assert [item.exchange for item in report.items if item.error] == ["e2"]
+    run = run_of(prompt, [])
+    run.set_model_description("Describe {place}.")
+    assert len(replay(run).failed) == 2
+
+
+def test_a_prompt_with_an_input_that_does_not_fit_goes_through_the_graph():
+    prompt = aligned().with_exchange(Exchange(id="e1", inputs={}, candidates=("x",), response="x"))
+    graph = graph_of(["A hot drink.", "Hot."], [ADDED, WOVEN, judged(True)])
+    graph.invoke({"prompt": prompt.model_dump(mode="json"), "inputs": {"thing": "tea"}}, THREAD)
+    assert asked(graph.invoke(CRITIQUE, THREAD))["response"] == "Hot."
+    graph.invoke(Command(resume={"action": "back", "exchange": "e1"}), THREAD)
+    with pytest.raises(ValueError, match="thing"):
+        graph.invoke(CRITIQUE, THREAD)
+
+
+def test_a_change_that_is_taken_back_keeps_what_was_said_and_what_was_answered():
+    graph = graph_of(["A hot drink.", "Hot.", "No."], [ADDED, WOVEN, judged(True), judged(worse=True)])
+    began(graph)
+    graph.invoke(CRITIQUE, THREAD)
+    graph.invoke(Command(resume="take back"), THREAD)
+    prompt = AlignedPrompt.from_dict(graph.get_state(THREAD).values["prompt"])
+    assert [(e.id, [f.text for f in e.feedback]) for e in prompt.exchanges] == [
+        ("e1", []),
+        ("e2", ["be brief"]),
+        ("e3", []),
+    ]
+
+
+def test_an_accepted_change_is_not_asked_about_again():
+    second = json.dumps({"reason": "asked", "action": "add", "principle": "Name the leaf."})
+    graph = graph_of(
+        ["A hot drink.", "Hot.", "No.", "Leaf.", "No."],
+        [
+            ADDED,
+            WOVEN,
+            judged(True),
+            judged(worse=True),
+            second,
+            json.dumps({"text": "Describe {thing}. Be brief. Name the leaf."}),
+            judged(True),
+            judged(True),
+        ],
+    )
+    began(graph)
+    graph.invoke(CRITIQUE, THREAD)
+    graph.invoke(Command(resume="accept"), THREAD)
+    question = asked(graph.invoke(Command(resume={"action": "critique", "text": "name the leaf"}), THREAD))
+    assert question["type"] == "review"
+
+
+def test_a_finished_thread_begins_anew_with_other_inputs():
+    graph = graph_of(echo, [])
+    graph.invoke({"prompt": PROMPT, "inputs": {"thing": "tea"}}, THREAD)
+    graph.invoke(Command(resume={"action": "reply", "text": "And in winter?"}), THREAD)
+    state = graph.invoke(Command(resume={"action": "accept"}), THREAD)
+    again = graph.invoke({"prompt": state["prompt"], "inputs": {"thing": "coffee"}}, THREAD)
+    assert asked(again)["response"] == "Describe coffee."
+    assert asked(graph.invoke({"prompt": "New {x}.", "inputs": {"x": "one"}}, THREAD))["response"] == "New one."
+
+
+def test_variables_can_be_changed_by_hand_with_their_values():
+    graph = graph_of(echo, [])
+    graph.invoke({"prompt": PROMPT, "inputs": {"thing": "tea"}}, THREAD)
+    edit = {"action": "edit", "text": "Describe {thing} in {style}.", "inputs": {"thing": "tea", "style": "verse"}}
+    assert asked(graph.invoke(Command(resume=edit), THREAD))["response"] == "Describe tea in verse."
+
+
+def test_looking_at_an_earlier_turn_leaves_its_chosen_answer():
+    graph = graph_of(["one", "two", "three", "four"], [], candidates=2)
+    graph.invoke({"prompt": PROMPT, "inputs": {"thing": "tea"}}, THREAD)
+    chosen = asked(graph.invoke(Command(resume={"action": "reply", "choice": 1, "text": "And?"}), THREAD))
+    first = AlignedPrompt.from_dict(graph.get_state(THREAD).values["prompt"]).exchanges[0]
+    question = asked(graph.invoke(Command(resume={"action": "back", "exchange": "e1"}), THREAD))
+    assert question["response"] == first.response == first.candidates[1]
+    graph.invoke(Command(resume={"action": "back", "exchange": chosen["exchange"]}), THREAD)
+    prompt = AlignedPrompt.from_dict(graph.get_state(THREAD).values["prompt"])
+    assert prompt.exchanges[0].response == first.candidates[1]
+
+
+def test_a_new_exchange_takes_the_place_of_none():
+    prompt = AlignedPrompt.from_prompt(PROMPT).with_exchange(
+        Exchange(id="e2", inputs={"thing": "ice"}, candidates=("Cold.",), response="Cold.")
+    )
+    run = run_of(prompt, ["Hot."])
+    run.send_input("tea")
+    assert [e.id for e in run.data.exchanges] == ["e2", "e3"]
+
+
+def test_what_no_model_could_judge_is_counted():
+    run = AlignableSingleRun(
+        ScriptedChatModel(["Fruit."]), ScriptedChatModel([]), aligned(tea="Hot."), strategy="short_steps"
+    )
+    assert replay(run).summary().endswith("1 could not be judged")
