@@ -68,11 +68,10 @@ def run_batch(
                 raise typer.Exit(130) from None
             raise
         result.prompt.save(target)
-        report = _replay(console, caller, result.prompt, again)
+        _show(console, prompt, result, len(records))
+        _show_replay(console, _replay(console, caller, result.prompt, again))
     for suffix in ("", "-wal", "-shm"):
         answers.with_name(answers.name + suffix).unlink(missing_ok=True)
-    _show(console, prompt, result, len(records))
-    _show_replay(console, report)
     console.print(plain(f"\nThe aligned prompt is in {target}."))
 
 
@@ -131,6 +130,8 @@ def _replay(console: Console, caller: Caller, prompt: AlignedPrompt, most: int) 
     with waiting(console, "answering inputs again with the new prompt"):
         try:
             return run_sync(replay_prompt(caller, judge, prompt, prompt.exchanges[-most:], {}, None))
+        except KeyboardInterrupt:
+            return ReplayReport()
         except AlignmentError as error:
             console.print(plain(f"The new prompt was not tried on earlier inputs: {error}", "yellow"))
             return ReplayReport()

@@ -13,11 +13,11 @@ from rich.console import Console
 
 from langchain_model_alignment.artifacts import one_line
 from langchain_model_alignment.calls import Caller
-from langchain_model_alignment.cli.show import changes, indented, numbered, plain, show_event, waiting
+from langchain_model_alignment.cli.show import answer_panel, changes, indented, numbered, plain, show_event, waiting
 from langchain_model_alignment.cli.thoughts import Thinker, Thoughts
 from langchain_model_alignment.cli.turns import HELP, read_turn
 from langchain_model_alignment.constitution import Constitution
-from langchain_model_alignment.errors import AlignmentError
+from langchain_model_alignment.errors import AlignmentError, ModelError
 from langchain_model_alignment.feedback.adherence import adherence_table, check_adherence
 from langchain_model_alignment.feedback.conflicts import create_conflict_chain
 from langchain_model_alignment.feedback.conversation import input_key
@@ -51,7 +51,7 @@ class Session:
         self.session = session
         self._aligner = aligner
         self._thinker = Thinker(aligner)
-        self._thoughts: Thoughts | None = None
+        self._thinking: asyncio.Task[Thoughts] | None = None  # it goes on while the graph asks something else
         self._conflicts: list[Conflict] = []
 
     def run(self, start: dict[str, Any] | None) -> None:
@@ -83,7 +83,7 @@ class Session:
                 review = self._taken(turn.proposal) if turn.proposal is not None else turn.review
                 if review is not None:
                     return self._advance(Command(resume=self._fitting(review, question)))
-                self._show(turn.show)
+                self._show_what(turn.show)
             except ValidationError as error:  # the question is still pending
                 self._complain(f"{one_line(error).removeprefix('Value error, ')}.")
             except ValueError as error:
@@ -95,6 +95,12 @@ class Session:
         self.console.print(plain("\nThe last change made something worse", "bold red"))
         for line in question["troubles"]:
             self.console.print(indented(plain(line, "red")))
+        for item in question["report"]["items"]:
+            if item["worse"] or any(not wish["verdict"]["kept"] for wish in item["wishes"]):
+                self.console.print(answer_panel(item["before"], f"{item['exchange']} before"))
+                self.console.print(answer_panel(item["after"], f"{item['exchange']} now"))
+        self.console.print(plain("The change", "bold"))
+        self.console.print(changes(question["changes"]))
         keep = None
         while keep is None:
             said = self.console.input("Keep the change all the same? (y/n) ").strip().lower()
@@ -151,27 +157,23 @@ class Session:
 
     async def _stream(self, value: Any, say: Callable[[str], None]) -> None:
         said = ""
-        beside: asyncio.Task[Thoughts] | None = None
-        try:
-            async with self._compiled() as graph:
-                async for mode, event in graph.astream(value, _THREAD, stream_mode=["custom", "messages"]):
-                    if mode == "custom":
-                        show_event(self.console, event)
-                        said = ""
-                        say(_NEXT.get(event["type"], "thinking of feedback you could give"))
-                        if event["type"] == "answers":
-                            if beside is not None:
-                                beside.cancel()
-                            beside = asyncio.create_task(self._think(event))
-                    elif event[1].get("langgraph_node") == "respond":
-                        said += event[0].text
-                        say(f"answering: {' '.join(said.split())[-48:]}")
-            if beside is not None:
-                say("thinking of feedback you could give")
-                self._thoughts = await beside
-        finally:
-            if beside is not None:
-                beside.cancel()
+        async with self._compiled() as graph:
+            async for mode, event in graph.astream(value, _THREAD, stream_mode=["custom", "messages"]):
+                if mode == "custom":
+                    show_event(self.console, event)
+                    said = ""
+                    say(_NEXT.get(event["type"], "thinking of feedback you could give"))
+                    if event["type"] == "answers":
+                        self._forget()
+                        self._thinking = asyncio.create_task(self._think(event))
+                elif event[1].get("langgraph_node") == "respond":
+                    said += event[0].text
+                    say(f"answering: {' '.join(said.split())[-48:]}")
+
+    def _forget(self) -> None:
+        if self._thinking is not None:
+            self._thinking.cancel()
+        self._thinking = None
 
     async def _think(self, answers: FeedbackEvent) -> Thoughts:
         constitution = Constitution.model_validate(answers["constitution"])
@@ -200,13 +202,17 @@ class Session:
 
     def _suggestions(self, question: dict[str, Any]) -> list[str]:
         """Print what was thought of meanwhile, and return the suggestions as lines that a person could have typed."""
-        if self._thoughts is None:  # the session goes on: the answer was there before
-            constitution = self._prompt().constitution
-            with waiting(self.console, "thinking of feedback you could give"):
-                asked = (question["prompt"], question["response"], question["inputs"], constitution)
-                self._thoughts = run_sync(self._thinker.think(*asked))
-        thoughts, self._thoughts = self._thoughts, None
+        thinking, self._thinking = self._thinking, None
+        with waiting(self.console, "thinking of feedback you could give"):
+            thoughts = run_sync(self._thoughts_of(question, thinking))
         return thoughts.show(self.console, len(question["candidates"]) > 1)
+
+    async def _thoughts_of(self, question: dict[str, Any], thinking: asyncio.Task[Thoughts] | None) -> Thoughts:
+        if thinking is not None:
+            return await thinking
+        # The session goes on: the answer was there before.
+        constitution = Constitution.model_validate({"principles": question["principles"]})
+        return await self._thinker.think(question["prompt"], question["response"], question["inputs"], constitution)
 
     def _read_more(self) -> str:
         self.console.print(plain("Your version of the answer; end with a line that has only a dot.", "dim"))
@@ -214,6 +220,12 @@ class Session:
         while (line := self.console.input("")) != ".":
             lines.append(line)
         return "\n".join(lines)
+
+    def _show_what(self, what: str) -> None:
+        try:
+            self._show(what)
+        except ModelError as error:  # the question is still pending
+            self._complain(str(error))
 
     def _show(self, what: str) -> None:
         if what == "help":

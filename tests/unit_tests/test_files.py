@@ -1,5 +1,6 @@
 """Prompts and principles as files: YAML says what the JSON says; Markdown is edited in any editor and read back."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def hard_constitutions(draw: st.DrawFn) -> Constitution:
     return constitution
 
 
+@functools.cache  # two of them could differ by the second in which they were made
 def aligned() -> AlignedPrompt:
     """A prompt with a branch, a principle that is off, a woven text and an exchange."""
     prompt = AlignedPrompt.from_prompt("Sum up {text}.\nUse ```code``` where it helps.")

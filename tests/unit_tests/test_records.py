@@ -1,5 +1,6 @@
 """An aligned prompt is an immutable value: JSON in and out, files that last, damage that is named."""
 
+import functools
 import json
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from langchain_model_alignment.history import Document, History, TemplateEdit
 from langchain_model_alignment.templates import Template
 
 
+@functools.cache  # two of them could differ by the second in which they were made
 def aligned() -> AlignedPrompt:
     """A prompt with two principles, a branch, a woven text and an exchange."""
     prompt = AlignedPrompt.from_prompt('Give three uses for {item} as {"uses": []}.')
