@@ -4,7 +4,6 @@ import re
 
 from langchain_model_alignment.feedback.changes import form_asked
 from langchain_model_alignment.feedback.exchanges import Feedback
-from langchain_model_alignment.feedback.things import barred_in
 from langchain_model_alignment.languages import words_of
 from langchain_model_alignment.orders import is_order, is_wish, outright
 
@@ -42,7 +41,4 @@ def in_own_words(feedback: Feedback) -> str:
         return f"Keep doing what was praised here: “{text}”"
     if is_order(text):
         return f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?。！？' else '.'}"
-    if things := barred_in(text):
-        # Named, the thing is obeyed better than the reason for it.
-        return f"Give nothing that has to do with {' or '.join(things)}: “{text}”"
     return f"Answer so that this criticism no longer applies: “{text}”"

@@ -5,10 +5,9 @@ import re
 from langchain_model_alignment.directions import clauses_of
 from langchain_model_alignment.languages import language_of, word_set, words_of
 from langchain_model_alignment.orders import outright
-from langchain_model_alignment.wishes import bars
 from langchain_model_alignment.wording import stems_in
 
-__all__ = ["barred_in", "unwanted_in", "wanted_in"]
+__all__ = ["unwanted_in", "wanted_in"]
 
 _MOST = 3  # things in one wish
 _WORDS = 8  # in one thing; more is a sentence, not a thing
@@ -71,16 +70,6 @@ def unwanted_in(text: str) -> list[str]:
                 things = [_bare(part) for part in _SPLIT.split(found["thing"])]
                 return [thing for thing in things if thing][:_MOST]
     return []
-
-
-def barred_in(text: str) -> list[str]:
-    """Return the things that somebody cannot have or do, by what they say of themselves or of others.
-
-    Example:
-        >>> barred_in("two of the children are allergic to nuts"), barred_in("never mention nuts")
-        (['nuts'], [])
-    """
-    return unwanted_in(text) if bars(text) else []
 
 
 def wanted_in(principle: str) -> str:

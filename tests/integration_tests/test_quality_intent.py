@@ -12,6 +12,7 @@ import pytest
 
 from langchain_model_alignment import AlignableSingleRun, Caller, MemoryCache
 from langchain_model_alignment.errors import WeightsError
+from langchain_model_alignment.feedback.exchanges import Verdict
 from langchain_model_alignment.local.weights import weights_path
 
 pytestmark = pytest.mark.quality
@@ -105,8 +106,7 @@ def test_wishes_kept_before_and_after_a_repair(model: Any):
     for case in CASES:
         _, plain = aligned(model, case, check_intent=False)
         run, checked = aligned(model, case, check_intent=True)
-        verdict = run.data.exchanges[0].feedback[0].verdict
-        assert verdict is not None
+        verdict = run.data.exchanges[0].feedback[0].verdict or Verdict(kept=False, reason="it could not be judged")
         before, after = (re.findall(case.against, text.lower()) for text in (plain, checked))
         counted["judged kept before"] += verdict.kept and not verdict.repaired
         counted["judged kept after"] += verdict.kept
