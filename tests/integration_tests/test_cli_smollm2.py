@@ -49,11 +49,11 @@ def test_the_demo_aligns_a_prompt_and_saves_it(tmp_path: Path):
 def test_a_session_is_left_and_gone_on_with_in_another_process(tmp_path: Path):
     prompt, out = tmp_path / "greet.txt", tmp_path / "greet.aligned.json"
     prompt.write_text("Greet {name}.", encoding="utf-8")
-    left = align("feedback", str(prompt), "--input", "name=Ada", typed="mention the weather\n")
+    left = align("feedback", str(prompt), "--input", "name=Ada", "--no-checks", typed="mention the weather\n")
     assert left.returncode == 130, left.stderr
     [principle] = AlignedPrompt.load(out).principles
     assert "weather" in principle.text
-    done = align("feedback", str(prompt), "--resume", typed="off p1\nq\n")
+    done = align("feedback", str(prompt), "--resume", "--no-checks", typed="off p1\nq\n")
     assert done.returncode == 0, done.stderr
     aligned = AlignedPrompt.load(out)
     assert [p.enabled for p in aligned.principles] == [False]
