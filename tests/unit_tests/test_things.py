@@ -20,6 +20,7 @@ from langchain_model_alignment.feedback.things import unwanted_in, wanted_in
         ("Never mention Zalando.", ["zalando"]),
         ("write it without exclamation marks", ["exclamation marks"]),
         ("don't name a day or a time", ["day", "time"]),
+        ("Give nothing that has to do with eggs.", ["eggs"]),
         ("too long", []),
         ("It is dull.", []),
         ("kein Alkohol bitte", []),
