@@ -33,7 +33,7 @@ from langchain_model_alignment.wording import sentences_of, stems_in
 __all__ = ["IntentRequest", "Judge", "Judgement", "Wish", "create_intent_chain"]
 
 # Measured on the local 1.5B model with the examples in `judging_instructions`.
-THERE_AT, _ABSENT_AT = 0.7, 0.5
+THERE_AT, _ABSENT_AT, _SURE_AT = 0.7, 0.5, 0.9
 _FEW_TOKENS = 12
 _PIECE, _PIECES = 30, 8  # words in a piece of an answer, and pieces
 _SHORT = re.compile(
@@ -183,8 +183,9 @@ class Judge:
             instructions.words_about(thing, text), config=config, **limit_of(self.caller.llm, _FEW_TOKENS)
         )
         words = " ".join(answer.text.split()).strip(" .\"'")
-        shown_words = words and words.casefold() in " ".join(text.split()).casefold()
-        return Verdict(kept=False, reason=words if shown_words else thing)
+        if words and words.casefold() in " ".join(text.split()).casefold():
+            return Verdict(kept=False, reason=words)
+        return Verdict(kept=False, reason=thing) if share >= _SURE_AT else None  # no word shows it: it may be a guess
 
 
 def create_intent_chain(
