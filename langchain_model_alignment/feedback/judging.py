@@ -185,7 +185,8 @@ class Judge:
         words = " ".join(answer.text.split()).strip(" .\"'")
         if words and words.casefold() in " ".join(text.split()).casefold():
             return Verdict(kept=False, reason=words)
-        return Verdict(kept=False, reason=thing) if share >= _SURE_AT else None  # no word shows it: it may be a guess
+        named = stems_in(thing) & stems_in(text)
+        return Verdict(kept=False, reason=thing) if named or share >= _SURE_AT else None  # else it may be a guess
 
 
 def create_intent_chain(

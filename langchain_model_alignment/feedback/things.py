@@ -16,8 +16,8 @@ _BANS = (
     re.compile(r"\b(?:allergic to|intolerant to|afraid of|scared of|fed up with|tired of)\s+(?P<thing>.+)"),
     # without alcohol; free of nuts; nothing with a screen
     re.compile(
-        r"\b(?:without|free of|free from|nothing (?:with|containing|involving|made (?:of|from|with)|that has to do with))"
-        r"\s+(?P<thing>.+)"
+        r"\b(?:without|free of|free from|nothing (?:with|containing|involving|made (?:of|from|with)"
+        r"|that has to do with))\s+(?P<thing>.+)"
     ),
     # no numbers; no eggs and no milk
     re.compile(r"\bno (?!longer\b|more than\b|less than\b|fewer than\b|need\b|one\b|idea\b)(?P<thing>.+)"),
