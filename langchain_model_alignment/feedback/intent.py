@@ -3,7 +3,6 @@
 The verdicts stand beside the feedback in its exchange, so that everybody who holds the prompt can see what was kept.
 """
 
-import asyncio
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from langchain_model_alignment.feedback.judging import Judge, Wish, about
 from langchain_model_alignment.feedback.own_words import in_own_words
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.relations import clash
+from langchain_model_alignment.feedback.together import together
 from langchain_model_alignment.models import limit_of
 from langchain_model_alignment.orders import is_order
 from langchain_model_alignment.wishes import lost
@@ -134,10 +134,9 @@ async def mend(
     Raises:
         ModelError: A call failed.
     """
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_stronger(judge, one, verdict, answer, config)) for one, verdict, answer in missed]
+    written = await together(_stronger(judge, one, verdict, answer, config) for one, verdict, answer in missed)
     # One principle is written once, by the newest wish behind it.
-    words = {one.principle.id: (one, task.result()) for (one, _, _), task in zip(missed, tasks, strict=True)}
+    words = {one.principle.id: (one, text) for (one, _, _), text in zip(missed, written, strict=True)}
     edits = [Edit(id=id, text=_beside(one, text)) for id, (one, text) in words.items() if text != one.principle.text]
     if not edits:
         return prompt
@@ -174,5 +173,4 @@ def _named(wish: Wish, found: str) -> str:
         return ""
     said, things = wish.principle, asked[0]
     plain = is_order(said) and wish.feedback.text.casefold() not in said.casefold()
-    ban = said.rstrip(". ") if plain else f"Give nothing that has to do with {' or '.join(things)}"
-    return f"{ban}, such as {found}." if found and found.casefold() not in ban.casefold() else f"{ban}."
+    return instructions.named_ban(said if plain else "", things, found)

@@ -55,6 +55,17 @@ def wish_said(kind: str, text: str) -> str:
     return f"{ {'critique': 'Criticism', 'kudos': 'Praise', 'rewrite': 'Change'}.get(kind, 'Wish') }: {text}"
 
 
+def named_ban(said: str, things: Sequence[str], found: str) -> str:
+    """Return a ban as a rule that names what an answer had all the same; of no rule so far, from its things.
+
+    Example:
+        >>> named_ban("Use no alcohol.", ["alcohol"], "red wine"), named_ban("", ["eggs", "milk"], "eggs")
+        ('Use no alcohol, such as red wine.', 'Give nothing that has to do with eggs or milk.')
+    """
+    ban = said.rstrip(". ") or f"Give nothing that has to do with {' or '.join(things)}"
+    return f"{ban}, such as {found}." if found and found.casefold() not in ban.casefold() else f"{ban}."
+
+
 _STRONGER = (
     "A rule for answers was written from what a person said, but an answer still went against it. Write the rule again "
     "so that it cannot be misunderstood: keep what the person wants, and name the kinds of things that went wrong. "

@@ -3,7 +3,6 @@
 The graph and the notebook object are two faces of these; each step takes a prompt and returns the next one.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from langchain_model_alignment.feedback.exchanges import Exchange, Feedback
 from langchain_model_alignment.feedback.principles import PrincipleProposal, PrincipleRequest
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.respond import respond
+from langchain_model_alignment.feedback.together import together
 from langchain_model_alignment.feedback.updates import PromptUpdate, UpdateRequest, list_principles
 from langchain_model_alignment.templates import Template
 
@@ -66,15 +66,9 @@ async def candidates_for(
     before = [e for e in prompt.exchanges if e.revision == head and input_key(prompt, e) == key]
     first = sum(len(e.candidates) for e in before)
     samples = range(first, first + n)
-    try:
-        async with asyncio.TaskGroup() as group:  # one failure ends the others: nobody pays for what is not shown
-            calls = [
-                group.create_task(respond(target, messages, sample=i if n > 1 or i else None, config=config))
-                for i in samples
-            ]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from errors.exceptions[0].__cause__
-    candidates = tuple(call.result() for call in calls)
+    candidates = tuple(
+        await together(respond(target, messages, sample=i if n > 1 or i else None, config=config) for i in samples)
+    )
     answered = {"candidates": candidates, "response": candidates[0] if n == 1 else None, "revision": head}
     return asked.model_copy(update={"id": prompt.next_exchange_id, **answered})
 

@@ -267,6 +267,19 @@ def test_a_check_that_fails_leaves_the_update(caplog: pytest.LogCaptureFixture):
     assert "could not be checked" in caplog.text
 
 
+def test_a_repair_that_fails_leaves_the_update(caplog: pytest.LogCaptureFixture):
+    model = ScriptedChatModel(["Stew in wine.", "Stew in port."])
+    aligner = ScriptedChatModel([added("Use no alcohol."), rewritten(FIRST), judged(False), http_error(400)])
+    run = AlignableSingleRun(model, aligner)
+    run.set_model_description("Give a recipe for {dish}.")
+    run.send_input("stew")
+    run.critique_response("I do not want any alcohol")
+    with caplog.at_level(logging.WARNING):
+        assert run.update_model_description_from_principles() == FIRST
+    assert "could not be checked" in caplog.text
+    assert [feedback.text for feedback in run.lost] == ["I do not want any alcohol"]
+
+
 def test_a_wrong_key_is_raised():
     model = Caller(ScriptedChatModel(["Stew in wine.", http_error(401)]))
     run = AlignableSingleRun(model, ScriptedChatModel([added("Use no alcohol."), rewritten(FIRST)]))
