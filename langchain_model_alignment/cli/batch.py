@@ -22,7 +22,7 @@ from langchain_model_alignment.feedback.judging import Judge
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.replay import ReplayReport, replay_prompt
 from langchain_model_alignment.gate import Gate
-from langchain_model_alignment.integrations.importers import read_feedback
+from langchain_model_alignment.integrations.feedback_tables import read_feedback
 from langchain_model_alignment.integrations.tables import columns_of, read_rows
 from langchain_model_alignment.loop import run_sync
 from langchain_model_alignment.usage import Budget

@@ -91,7 +91,7 @@ class Nodes:
         """Judge the new answer by what was said, and write a principle anew whose wish it lost."""
         prompt = _prompt_of(state)
         answers = {input_key(prompt, self._exchange(state, prompt)): state["candidates"][0]}
-        repaired = state.get("repaired", False)
+        repaired, after = state.get("repaired", False), prompt
         try:
             judged = await judge_again(
                 self._target, self._judge, prompt, self._to_judge(state, prompt), answers, config
@@ -105,7 +105,7 @@ class Nodes:
             raise
         except ModelError as error:
             logger.warning("Whether the last wishes are kept could not be checked: %s", error)
-            return {"repaired": True, "mending": False}
+            return {"prompt": _as_state(after), "repaired": True, "mending": False}
         again = mended is not after
         verdicts = [
             {"text": one.feedback.text, "kept": v.kept, "reason": v.reason, "repaired": v.repaired, "repairing": again}

@@ -18,7 +18,7 @@ from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.cli.app import app
 from langchain_model_alignment.cli.batch import _align
 from langchain_model_alignment.errors import ArtifactError, AuthenticationError, BudgetError, DataError, PromptError
-from langchain_model_alignment.integrations.importers import read_feedback
+from langchain_model_alignment.integrations.feedback_tables import read_feedback
 from tests.fakes import ScriptedChatModel, http_error
 from tests.unit_tests.test_batch import PROMPT, Mind, odd
 

@@ -14,7 +14,8 @@ from langsmith import schemas
 
 from langchain_model_alignment.errors import ArtifactError, DataError, DataWarning
 from langchain_model_alignment.feedback.batch.records import FeedbackRecord
-from langchain_model_alignment.integrations.importers import from_langsmith, read_feedback
+from langchain_model_alignment.integrations.feedback_tables import read_feedback
+from langchain_model_alignment.integrations.langsmith import from_langsmith
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

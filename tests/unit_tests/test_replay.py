@@ -243,6 +243,16 @@ def test_a_lost_wish_is_mended_in_the_loop():
     assert [p.text for p in prompt.principles] == [stronger]
 
 
+def test_a_verdict_outlives_a_repair_that_fails():
+    graph = graph_of(["A hot drink.", "A nice hot drink."], [ADDED, WOVEN, judged(False), http_error(400)])
+    graph.invoke({"prompt": PROMPT, "inputs": {"thing": "tea"}}, THREAD)
+    assert asked(graph.invoke(CRITIQUE, THREAD))["type"] == "review"
+    prompt = AlignedPrompt.from_dict(graph.get_state(THREAD).values["prompt"])
+    verdict = prompt.exchanges[0].feedback[0].verdict
+    assert verdict is not None
+    assert not verdict.kept
+
+
 def test_what_is_still_lost_is_told_and_tried_no_third_time():
     stronger = "Describe things in three words at most, without any introduction."
     graph = graph_of(
