@@ -117,6 +117,19 @@ def logprob_message(shares: Mapping[str, float], text: str | None = None) -> AIM
     return AIMessage(str(said), response_metadata={"logprobs": {"content": [{"token": said, "top_logprobs": top}]}})
 
 
+def checklist_message(answer: Sequence[tuple[str, Mapping[str, float]]]) -> AIMessage:
+    """An answer of several tokens, each with its alternatives."""
+    content = [
+        {
+            "token": token,
+            "logprob": 0.0,
+            "top_logprobs": [{"token": t, "logprob": math.log(share)} for t, share in shares.items()],
+        }
+        for token, shares in answer
+    ]
+    return AIMessage("".join(token for token, _ in answer), response_metadata={"logprobs": {"content": content}})
+
+
 class LogprobWorld(SimulatedWorld):
     """The same world with log probabilities, and a lean to "yes" that a bias takes off."""
 

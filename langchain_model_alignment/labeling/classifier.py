@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from typing_extensions import TypedDict
 
@@ -18,9 +18,10 @@ from langchain_model_alignment.errors import (
 )
 from langchain_model_alignment.gathering import gather_from
 from langchain_model_alignment.labeling import instructions
+from langchain_model_alignment.labeling.calibration import Signal, probabilities, weighed
 from langchain_model_alignment.labeling.reading import LabelReader, read_numbers
 from langchain_model_alignment.labeling.rulebook import Rulebook, Scoring
-from langchain_model_alignment.labeling.scoring import MOST_LABELS, label_logprobs, probabilities
+from langchain_model_alignment.labeling.scoring import MOST_LABELS, read_signal
 from langchain_model_alignment.labeling.task import LabelingTask, Row
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.models import limit_of
@@ -29,6 +30,7 @@ __all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "la
 
 _ANSWER_TOKENS = 24  # room for the longest label; more than a label is a model that explains
 _NUMBER_TOKENS = 8
+_CHECK_TOKENS = 2  # a letter, yes or no; and at the end a colon and the label
 
 
 class Prediction(TypedDict):
@@ -55,7 +57,7 @@ class Labeled:
     Attributes:
         label: Index of the label; None for an abstention.
         raw: What the model answered.
-        logprobs: A number for each label, by log probabilities only.
+        signal: What the answer says of labels and principles, by log probabilities only.
         confidence: The probability of the label, by log probabilities only.
         error: What went wrong.
         kind: The class of the error.
@@ -64,7 +66,7 @@ class Labeled:
 
     label: int | None
     raw: str = ""
-    logprobs: tuple[float, ...] | None = None
+    signal: Signal | None = None
     confidence: float | None = None
     error: str | None = None
     kind: str = ""
@@ -88,10 +90,11 @@ class Classifier:
         self.rulebook = rulebook
         self.explain = explain
         self.threshold = rulebook.threshold if threshold is None else threshold
-        self._system = SystemMessage(rulebook.system_text())
+        self._prefix = rulebook.prefix()
         self._principles = rulebook.enabled()
         self._reader = LabelReader(rulebook.answers)
-        self._logprob = rulebook.scoring == "logprob"
+        self._owners = rulebook.owners()
+        self._logprob = rulebook.scoring != "text"
         if self._logprob and not caller.traits.logprobs:
             raise ConfigurationError(
                 f"This rulebook is scored by log probabilities, which the model {caller.name} does not give; train it "
@@ -100,18 +103,18 @@ class Classifier:
         if self.threshold is not None and not self._logprob:
             raise ConfigurationError("A threshold needs a confidence, and labels read as text have none; leave it out.")
         self._options: dict[str, Any] = (
-            {"logprobs": True, "top_logprobs": MOST_LABELS, **limit_of(caller.llm, 1)}
+            {"logprobs": True, "top_logprobs": MOST_LABELS, **limit_of(caller.llm, self._tokens())}
             if self._logprob
             else limit_of(caller.llm, max(_ANSWER_TOKENS, *(2 * len(a) for a in rulebook.answers)))
         )
 
     def messages(self, row: str) -> list[BaseMessage]:
         """Return the request for a row."""
-        return [self._system, HumanMessage(self.rulebook.human_text(row))]
+        return [*self._prefix, HumanMessage(self.rulebook.human_text(row))]
 
     def request(self, row: str) -> str:
         """Return the request for a row as one text."""
-        return f"{self._system.content}\n\n{self.rulebook.human_text(row)}"
+        return "\n\n".join(str(message.content) for message in self.messages(row))
 
     async def label(self, row: str, config: RunnableConfig | None = None) -> Labeled:
         """Label a row; what goes wrong with this row alone is part of the result.
@@ -128,31 +131,35 @@ class Classifier:
             raise
         except ModelError as error:
             return Labeled(None, error=str(error), kind=type(error).__name__)
-        if not self.explain or found.label is None or not self._principles:
+        if not self.explain:
             return found
         try:
-            return replace(found, principle_ids=await self.deciding(row, found.label, config))
+            return replace(found, principle_ids=await self.deciding(row, found, config))
         except AuthenticationError:
             raise
         except ModelError as error:  # the label was paid for and stays
             return replace(found, error=str(error), kind=type(error).__name__)
 
-    async def deciding(self, row: str, label: int, config: RunnableConfig | None = None) -> tuple[str, ...]:
-        """Ask which principles decided, and return their ids.
+    async def deciding(self, row: str, found: Labeled, config: RunnableConfig | None = None) -> tuple[str, ...]:
+        """Return the ids of the principles that decided: those that checked true of the row, else the model is asked.
 
         Raises:
             ModelError: The call failed.
         """
-        said = AIMessage(self.rulebook.answers[label])
+        if found.label is None or not self._principles:
+            return ()
+        if self._owners:
+            return self._checked(found)
+        said = AIMessage(self.rulebook.answers[found.label])
         messages = [*self.messages(row), said, HumanMessage(instructions.WHICH)]
         answer = await self.caller.ask(messages, config=config, **limit_of(self.caller.llm, _NUMBER_TOKENS))
         return tuple(self._principles[n - 1].id for n in read_numbers(answer.text, len(self._principles)))
 
     def recalibrated(self, found: Labeled) -> Labeled:
         """Return the same answer read with this rulebook's calibration."""
-        if found.logprobs is None:
+        if found.signal is None:
             return found
-        shares = probabilities(found.logprobs, self.rulebook.calibration)
+        shares = probabilities(found.signal, self.rulebook.calibration, self._owners)
         best = max(range(len(shares)), key=shares.__getitem__)
         sure = self.threshold is None or shares[best] >= self.threshold
         return replace(found, label=best if sure else None, confidence=shares[best])
@@ -168,13 +175,24 @@ class Classifier:
             "error": found.error,
         }
 
+    def _checked(self, found: Labeled) -> tuple[str, ...]:
+        """The principles of the label that were said to be true of the row, the weightiest first."""
+        if found.signal is None:
+            return ()
+        said = weighed(found.signal, self.rulebook.calibration, self._owners)
+        ranked = sorted(range(len(said)), key=lambda at: -said[at])
+        return tuple(self._principles[at].id for at in ranked if said[at] > 0 and self._owners[at] == found.label)
+
     def _read(self, answer: Answer) -> Labeled:
         if not self._logprob:
             return Labeled(self._reader.read(answer.text), answer.text)
-        logprobs = label_logprobs(answer.message, self.rulebook.answers)
-        if logprobs is None:  # no alternative speaks for a label: an abstention, or a server that tells none
-            return Labeled(self._reader.read(answer.text), answer.text)
-        return self.recalibrated(Labeled(None, answer.text, tuple(logprobs)))
+        signal = read_signal(answer.message, self.rulebook.answers, len(self._owners))
+        if signal is None:  # no alternative speaks for a label: an abstention, or a server that tells none
+            return Labeled(self._reader.read(answer.text.rpartition(":")[2]), answer.text)
+        return self.recalibrated(Labeled(None, answer.text, signal))
+
+    def _tokens(self) -> int:
+        return _CHECK_TOKENS * (len(self._owners) + 1) if self._owners else 1
 
 
 async def label_rows(
@@ -193,8 +211,13 @@ async def label_rows(
 
 
 def scoring_for(caller: Caller, task: LabelingTask) -> Scoring:
-    """Return how labels are best read from this model: log probabilities where it gives them, and labels are few."""
-    return "logprob" if caller.traits.logprobs and len(task.labels) <= MOST_LABELS else "text"
+    """Return how labels are best read from this model: by log probabilities where it gives them and labels are few.
+
+    A small model is asked about each principle; a large one weighs them better itself.
+    """
+    if not caller.traits.logprobs or len(task.labels) > MOST_LABELS:
+        return "text"
+    return "checks" if caller.traits.small else "logprob"
 
 
 def create_classifier_chain(

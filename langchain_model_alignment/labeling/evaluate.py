@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import NamedTuple, TypedDict
 
+from langchain_model_alignment.labeling.calibration import probabilities
 from langchain_model_alignment.labeling.classifier import Labeled
 from langchain_model_alignment.labeling.proposers import Mined
 from langchain_model_alignment.labeling.rulebook import Rulebook
-from langchain_model_alignment.labeling.scoring import probabilities
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.labeling.training import Training
 
@@ -66,7 +66,7 @@ async def screen(
     Returns:
         The candidate, calibrated, and its gain.
     """
-    if candidate.scoring == "logprob" and training.calibration:
+    if candidate.scoring != "text" and training.calibration:
         candidate = await training.calibrate(candidate, config)
         losses = [r.calibration.loss if r.calibration else 0.0 for r in (parent, candidate)]
         return candidate, losses[0] - losses[1]
@@ -100,10 +100,10 @@ def likelihoods(training: Training, rulebook: Rulebook, found: Sequence[Labeled]
     """Return the log likelihood of the right label of validation rows, from the row `start` on; none for text."""
     if rulebook.scoring == "text":
         return []
-    even = 1 / len(training.task.labels)  # of a row that failed, nothing is known
+    even, owners = 1 / len(training.task.labels), rulebook.owners()  # of a row that failed, nothing is known
     values = []
     for row, labeled in zip(training.validation[start:], found, strict=False):
-        shares = probabilities(labeled.logprobs, rulebook.calibration) if labeled.logprobs else None
+        shares = probabilities(labeled.signal, rulebook.calibration, owners) if labeled.signal else None
         share = even if shares is None or row.label is None else shares[row.label]
         values.append(round(math.log(max(share, _SURPRISE)), 4))
     return values

@@ -6,6 +6,7 @@ examples, likewise. Rows, labels and principles are put in as values; none is ev
 """
 
 from collections.abc import Sequence
+from string import ascii_uppercase
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
@@ -22,6 +23,63 @@ def rulebook_text(question: str, labels: Sequence[str], codes: Sequence[str] | N
     if principles:
         text += "\n\nPrinciples:\n" + "\n".join(f"{n}. {sentence}" for n, sentence in enumerate(principles, 1))
     return text
+
+
+_CHECK = (
+    "You see labels, statements and a text. Say of each statement whether it is true of the text, yes or no; then say the "
+    "label of the text."
+)
+_CHECKED = (
+    (
+        "Try our carbonara with bacon, or a green salad.",
+        (
+            ("The text is about pork or meat.", "yes"),
+            ("The writer is angry at a shop.", "no"),
+            ("The text offers something to eat.", "yes"),
+        ),
+        "food",
+    ),
+    (
+        "Third time the parcel came open. I am done with you.",
+        (
+            ("The text is about music.", "no"),
+            ("The writer is angry at a shop.", "yes"),
+            ("The text tells a time of day.", "no"),
+        ),
+        "complaint",
+    ),
+    (
+        "She plays the violin every night.",
+        (
+            ("The text is about music.", "yes"),
+            ("The text is about a person.", "yes"),
+            ("The text asks for something.", "no"),
+        ),
+        "hobby",
+    ),
+)
+
+
+def checklist_examples() -> list[BaseMessage]:
+    """Show how a checklist is answered: a letter and a word for each statement, then the label."""
+    messages: list[BaseMessage] = [SystemMessage(_CHECK)]
+    for text, statements, label in _CHECKED:
+        sentences = [sentence for sentence, _ in statements]
+        asked = checklist("What is the text about?", ("food", "complaint", "hobby"), None, sentences, text)
+        answers = " ".join(
+            f"{letter} {answer}" for letter, (_, answer) in zip(ascii_uppercase, statements, strict=False)
+        )
+        messages += [HumanMessage(asked), AIMessage(f"{answers}: {label}")]
+    return messages
+
+
+def checklist(
+    question: str, labels: Sequence[str], codes: Sequence[str] | None, statements: Sequence[str], row: str
+) -> str:
+    """Ask of each principle whether it is true of a row, and then for the label."""
+    names = labels if codes is None else [f"{code} ({label})" for code, label in zip(codes, labels, strict=True)]
+    numbered = "\n".join(f"{a}. {sentence}" for a, sentence in zip(ascii_uppercase, statements, strict=False))
+    return f"Question: {question}\nLabels: {', '.join(names)}\nStatements:\n{numbered}\nText: {row}"
 
 
 def principle_line(label: str, sentence: str) -> str:

@@ -51,22 +51,23 @@ async def mine(training: Training, rulebook: Rulebook, config: RunnableConfig | 
 async def with_evidence(
     training: Training, rulebook: Rulebook, mined: Mined, classifier: Classifier, config: RunnableConfig | None
 ) -> Rulebook:
-    """Return the rulebook with the record of its principles, asked for a sample of the mined rows.
+    """Return the rulebook with the record of its principles: by their checks, or asked for a sample of mined rows.
 
-    Wrong and right rows take turns, since a principle is known by both.
+    In a sample, wrong and right rows take turns, since a principle is known by both.
     """
     n = training.hparams.n_evidence_examples
     if not rulebook.enabled() or not n:
         return rulebook
+    if rulebook.is_checklist:  # every answer tells it already
+        n = len(mined.wrong) + len(mined.right)
     wrong = [pair for pair in mined.wrong if pair[1].label is not None]
     half = max(n - len(wrong), n // 2)
     chosen = [*wrong[: n - min(half, len(mined.right))], *mined.right[:half]]
     said = {row.id: found for row, found in chosen}
 
     async def ask(row: Row) -> tuple[str, ...]:
-        label = said[row.id].label
         try:
-            return () if label is None else await classifier.deciding(row.text, label, config)
+            return await classifier.deciding(row.text, said[row.id], config)
         except AuthenticationError:
             raise
         except ModelError:

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from langchain_core.messages import BaseMessage, SystemMessage
 from pydantic import Field, ValidationError
 
 from langchain_model_alignment.artifacts import one_line, read_json, write_text
 from langchain_model_alignment.constitution import Add, Constitution, Principle, PrincipleEdit, Value, digest
 from langchain_model_alignment.errors import ArtifactError, DataError
 from langchain_model_alignment.labeling import instructions
-from langchain_model_alignment.labeling.scoring import Calibration, codes_for
+from langchain_model_alignment.labeling.calibration import Calibration
+from langchain_model_alignment.labeling.scoring import LETTERS, codes_for
 from langchain_model_alignment.labeling.task import LabelingTask
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ __all__ = ["Evidence", "Layout", "Rulebook", "Score", "Scoring"]
 
 Layout = Literal["row", "question"]
 """What the human message holds: the row alone, or the row and the question again."""
-Scoring = Literal["text", "logprob"]
+Scoring = Literal["text", "logprob", "checks"]
+"""How labels are read: the words of an answer; the probabilities of its first token; or those of a checklist, where of
+each principle it is said first whether it is true of the row, which small models do better than to weigh them."""
 
 
 class Evidence(Value):
@@ -61,7 +65,7 @@ class Rulebook(Value):
     scoring: Scoring = "text"
     layout: Layout = "row"
     calibration: Calibration | None = None
-    """The bias per label, learned on training rows; only for scoring by log probabilities."""
+    """Bias per label and weight per principle, learned on training rows; only for scoring by log probabilities."""
     threshold: float | None = None
     """Abstain where the confidence is below it."""
     evidence: dict[str, Evidence] = Field(default_factory=dict)
@@ -89,7 +93,7 @@ class Rulebook(Value):
     @property
     def codes(self) -> tuple[str, ...] | None:
         """One-token answers in place of the labels, where log probabilities could not tell the labels apart."""
-        return codes_for(self.task.labels) if self.scoring == "logprob" else None
+        return codes_for(self.task.labels) if self.scoring != "text" else None
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -100,6 +104,17 @@ class Rulebook(Value):
         """Return the principles that a model is shown, in the order of their numbers."""
         return self.constitution.enabled()
 
+    @property
+    def is_checklist(self) -> bool:
+        """Whether each principle is checked by itself: there are some, and no more than there are letters."""
+        return self.scoring == "checks" and 0 < len(self.enabled()) <= len(LETTERS)
+
+    def owners(self) -> tuple[int, ...]:
+        """Return for each principle that is checked the index of the label it speaks for; none without a checklist."""
+        if not self.is_checklist:
+            return ()
+        return tuple(self.task.labels.index(p.label or "") for p in self.enabled())
+
     def system_text(self) -> str:
         """Return the part of a request that is the same for all rows."""
         names = dict(zip(self.task.labels, self.answers, strict=True))
@@ -108,8 +123,17 @@ class Rulebook(Value):
         ]
         return instructions.rulebook_text(self.task.question, self.task.labels, self.codes, lines)
 
+    def prefix(self) -> list[BaseMessage]:
+        """Return the messages of a request before the one that holds the row."""
+        if self.is_checklist:
+            return instructions.checklist_examples()
+        return [SystemMessage(self.system_text())]
+
     def human_text(self, row: str) -> str:
-        """Return the part of a request that holds a row."""
+        """Return the message of a request that ends with a row."""
+        if self.is_checklist:
+            sentences = [p.sentence() for p in self.enabled()]
+            return instructions.checklist(self.task.question, self.task.labels, self.codes, sentences, row)
         return row if self.layout == "row" else instructions.asked_again(row, self.task.question)
 
     def apply(self, edits: Iterable[PrincipleEdit]) -> Self:

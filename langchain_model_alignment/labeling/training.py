@@ -8,12 +8,12 @@ from langchain_core.runnables import RunnableConfig
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.constitution import digest
 from langchain_model_alignment.gate import Gate
+from langchain_model_alignment.labeling.calibration import Calibration, fit_calibration
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled, label_rows, scoring_for
 from langchain_model_alignment.labeling.proposers import Proposer
 from langchain_model_alignment.labeling.records import TrainingHyperparameters
 from langchain_model_alignment.labeling.rulebook import Layout, Rulebook
 from langchain_model_alignment.labeling.scorecard import Metric
-from langchain_model_alignment.labeling.scoring import Calibration, fit_calibration
 from langchain_model_alignment.labeling.splits import blocks_of, data_fingerprint, stratified
 from langchain_model_alignment.labeling.task import LabelingTask, Row
 
@@ -87,10 +87,11 @@ class Training:
         if rulebook.scoring == "text" or rulebook.calibration is not None or not self.calibration:
             return rulebook
         found, _ = await self.label(rulebook, self.calibration, config)
-        known = [(f.logprobs, row.label) for f, row in zip(found, self.calibration, strict=True) if f.logprobs]
-        scores = [logprobs for logprobs, _ in known if logprobs is not None]
-        labels = [label for _, label in known if label is not None]
-        fitted = fit_calibration(scores, labels) if scores else Calibration(bias=(0.0,) * len(self.task.labels))
+        pairs = zip(found, self.calibration, strict=True)
+        known = [(f.signal, row.label) for f, row in pairs if f.signal is not None and row.label is not None]
+        fitted = Calibration(bias=(0.0,) * len(self.task.labels))
+        if known:
+            fitted = fit_calibration([signal for signal, _ in known], [label for _, label in known], rulebook.owners())
         return rulebook.model_copy(update={"calibration": fitted})
 
     async def begin(self, config: RunnableConfig | None) -> Rulebook:

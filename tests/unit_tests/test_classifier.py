@@ -17,10 +17,10 @@ from langchain_model_alignment.errors import (
     ConfigurationError,
     DataError,
 )
+from langchain_model_alignment.labeling.calibration import Calibration
 from langchain_model_alignment.labeling.classifier import create_classifier_chain
 from langchain_model_alignment.labeling.labeler import Labeler
 from langchain_model_alignment.labeling.rulebook import Rulebook
-from langchain_model_alignment.labeling.scoring import Calibration
 from langchain_model_alignment.labeling.task import LabelingTask
 from tests.fakes import ScriptedChatModel, SyncOnlyChatModel, http_error
 from tests.simulated import TASK, LogprobModel, book_of, logprob_message

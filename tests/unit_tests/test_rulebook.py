@@ -11,8 +11,8 @@ from langchain_core.messages import BaseMessage
 
 from langchain_model_alignment.constitution import Add, Constitution, Delete, Edit, Move, Principle, Set
 from langchain_model_alignment.errors import ArtifactError, DataError
+from langchain_model_alignment.labeling.calibration import Calibration
 from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook, Score
-from langchain_model_alignment.labeling.scoring import Calibration
 from langchain_model_alignment.labeling.task import LabelingTask
 from tests.simulated import QUESTION, TASK, book_of
 

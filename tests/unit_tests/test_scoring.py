@@ -1,25 +1,18 @@
-"""Labels from log probabilities: codes, token mass, and a bias learned on rows."""
+"""Labels from log probabilities: codes, the mass of tokens, and the answers of a checklist."""
 
 import math
-import random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
 
-from langchain_model_alignment.labeling.scoring import (
-    Calibration,
-    codes_for,
-    fit_calibration,
-    label_logprobs,
-    probabilities,
-)
-from tests.simulated import logprob_message
+from langchain_model_alignment.labeling.calibration import Signal
+from langchain_model_alignment.labeling.scoring import codes_for, read_signal
+from tests.simulated import checklist_message, logprob_message
 
 FEW = settings(deadline=None, max_examples=60)
-LOGPROBS = st.floats(-60, 0, allow_nan=False)
+LABELS = ["hate", "not"]
 
 
 # -- codes
@@ -60,8 +53,8 @@ def test_codes_are_one_for_each_label_and_differ(labels: list[str]):
 
 
 def mass(shares: dict[str, float], names: list[str]) -> list[float] | None:
-    found = label_logprobs(logprob_message(shares), names)
-    return None if found is None else [math.exp(value) for value in found]
+    found = read_signal(logprob_message(shares), names)
+    return None if found is None else [math.exp(value) for value in found.logprobs]
 
 
 def test_the_alternatives_of_a_label_add_up():
@@ -98,91 +91,72 @@ def test_a_label_that_no_alternative_names_is_below_the_least_likely():
     ],
 )
 def test_an_answer_that_speaks_for_no_label_says_nothing(message: AIMessage):
-    assert label_logprobs(message, ["yes", "no"]) is None
+    assert read_signal(message, ["yes", "no"]) is None
 
 
 def test_an_alternative_of_no_likelihood_is_no_error():
     top = [{"token": "yes", "logprob": 0.0}, {"token": "no", "logprob": -9999.0}]
     message = AIMessage("yes", response_metadata={"logprobs": {"content": [{"top_logprobs": top}]}})
-    found = label_logprobs(message, ["yes", "no"])
+    found = read_signal(message, ["yes", "no"])
     assert found is not None
-    assert all(map(math.isfinite, found))
+    assert all(map(math.isfinite, found.logprobs))
 
 
-# -- probabilities and the bias
+# -- a checklist
+
+
+def checked(answer: list[tuple[str, dict[str, float]]], n: int = 2) -> Signal | None:
+    return read_signal(checklist_message(answer), LABELS, n)
+
+
+def test_each_letter_tells_the_odds_of_its_principle_and_the_end_the_label():
+    found = checked(
+        [
+            ("A", {}),
+            (" yes", {" yes": 0.8, " no": 0.2}),
+            (" B", {}),
+            (" no", {" no": 0.9, "Yes": 0.1}),
+            (":", {}),
+            (" not", {" not": 0.7, " hate": 0.3}),
+        ]
+    )
+    assert found is not None
+    assert found.checks == pytest.approx([math.log(4), math.log(1 / 9)], abs=1e-4)
+    assert [math.exp(value) for value in found.logprobs] == pytest.approx([0.3, 0.7])
+
+
+def test_a_check_that_was_left_out_says_nothing():
+    found = checked([("B", {}), (" yes", {"yes": 1.0}), (":", {}), (" hate", {"hate": 1.0})])
+    assert found is not None
+    assert found.checks[0] == 0
+    assert found.checks[1] > 5
+
+
+def test_a_letter_that_was_not_asked_about_is_ignored():
+    found = checked([("Z", {}), (" yes", {"yes": 1.0}), (":", {}), (" hate", {"hate": 1.0})])
+    assert found is not None
+    assert found.checks == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [("A", {}), (" yes", {"yes": 1.0})],
+        [("A", {}), (" yes", {"yes": 1.0}), (":", {}), (" perhaps", {" perhaps": 1.0})],
+        [("hate", {"hate": 1.0})],
+        [],
+    ],
+    ids=["no label", "another label", "no checks", "nothing"],
+)
+def test_a_checklist_without_a_label_says_nothing(answer: list[tuple[str, dict[str, float]]]):
+    assert checked(answer) is None
 
 
 @FEW
-@given(st.lists(LOGPROBS, min_size=2, max_size=8), st.data())
-def test_probabilities_add_up_to_one_and_keep_the_order(logprobs: list[float], data: st.DataObject):
-    plain = probabilities(logprobs, None)
-    assert sum(plain) == pytest.approx(1)
-    assert plain[logprobs.index(max(logprobs))] == max(plain)
-    bias = data.draw(st.tuples(*[st.floats(-20, 20)] * len(logprobs)))
-    assert sum(probabilities(logprobs, Calibration(bias=bias, slope=data.draw(st.floats(0.1, 10))))) == pytest.approx(1)
-
-
-def test_a_slope_below_one_makes_a_model_less_sure():
-    flat = Calibration(bias=(0.0, 0.0), slope=0.5)
-    assert 0.5 < probabilities([-0.1, -3.0], flat)[0] < probabilities([-0.1, -3.0], None)[0]
-
-
-def planted(bias: float, slope: float = 1.0, n: int = 400, seed: int = 0) -> tuple[list[Any], list[int]]:
-    """Rows of a model that leans to the first label by a known amount, with labels drawn as its odds are without it."""
-    draw = random.Random(seed)
-    scores, labels = [], []
-    for _ in range(n):
-        odds = draw.gauss(0, 2)
-        labels.append(0 if draw.random() < 1 / (1 + math.exp(-odds)) else 1)
-        told = (odds + bias) / slope
-        scores.append([-math.log1p(math.exp(-told)), -math.log1p(math.exp(told))])
-    return scores, labels
-
-
-@pytest.mark.parametrize("bias", [-3.0, -1.0, 2.0])
-def test_a_planted_lean_is_found(bias: float):
-    fitted = fit_calibration(*planted(bias))
-    found = (fitted.bias[0] - fitted.bias[1]) / fitted.slope
-    assert 0.6 < found / bias < 1.2  # drawn a little towards none, on purpose
-    assert fitted.rows == 400
-
-
-@pytest.mark.parametrize("bias", [-3.0, 0.0, 2.0])
-def test_with_the_lean_taken_off_a_model_is_as_good_as_without_one(bias: float):
-    scores, labels = planted(bias)
-    fair, _ = planted(0.0)
-
-    def right(rows: list[Any], calibration: Calibration | None) -> float:
-        shares = [probabilities(row, calibration) for row in rows]
-        return sum((share[0] < 0.5) == bool(label) for share, label in zip(shares, labels, strict=True)) / len(labels)
-
-    assert right(scores, fit_calibration(scores, labels)) >= right(fair, None) - 0.02
-
-
-def test_a_model_that_is_too_sure_gets_a_slope_below_one():
-    assert fit_calibration(*planted(0.0, slope=0.25)).slope == pytest.approx(0.25, abs=0.1)
-
-
-def test_the_bias_makes_the_right_labels_likelier():
-    scores, labels = planted(3.0)
-
-    def right(calibration: Calibration | None) -> float:
-        return sum(probabilities(s, calibration)[y] for s, y in zip(scores, labels, strict=True)) / len(labels)
-
-    assert right(fit_calibration(scores, labels)) > right(None) + 0.05
-
-
-@pytest.mark.parametrize("n", [1, 2, 5])
-def test_few_rows_of_one_label_give_a_mild_bias(n: int):
-    fitted = fit_calibration([[-0.1, -2.4]] * n, [0] * n)
-    assert all(abs(value) < 8 for value in fitted.bias)
-    assert math.isfinite(fitted.loss)
-
-
-def test_equal_rows_give_equal_numbers():
-    assert fit_calibration(*planted(1.0)) == fit_calibration(*planted(1.0))
-
-
-def test_a_calibration_is_json_and_back():
-    fitted = fit_calibration(*planted(1.0, n=20))
-    assert Calibration.model_validate_json(fitted.model_dump_json()) == fitted
+@given(
+    st.lists(st.tuples(st.text(max_size=4), st.dictionaries(st.text(max_size=4), st.floats(1e-9, 1.0), max_size=3))),
+    st.integers(1, 26),
+)
+def test_any_answer_is_read_without_an_error(answer: list[tuple[str, dict[str, float]]], n: int):
+    found = checked(answer, n)
+    assert found is None or (len(found.checks) == n and all(map(math.isfinite, [*found.checks, *found.logprobs])))
