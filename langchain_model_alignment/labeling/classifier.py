@@ -30,7 +30,7 @@ __all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "la
 
 _ANSWER_TOKENS = 24  # room for the longest label; more than a label is a model that explains
 _NUMBER_TOKENS = 8
-_CHECK_TOKENS = 2  # a letter, yes or no; and at the end a colon and the label
+_CHECK_TOKENS, _LABEL_TOKENS = 3, 4  # a digit, yes or no, a line's end; "label", ":", and the beginning of one
 
 
 class Prediction(TypedDict):
@@ -188,11 +188,14 @@ class Classifier:
             return Labeled(self._reader.read(answer.text), answer.text)
         signal = read_signal(answer.message, self.rulebook.answers, len(self._owners))
         if signal is None:  # no alternative speaks for a label: an abstention, or a server that tells none
-            return Labeled(self._reader.read(answer.text.rpartition(":")[2]), answer.text)
+            return Labeled(self._reader.read(answer.text.rpartition("label:")[2]), answer.text)
         return self.recalibrated(Labeled(None, answer.text, signal))
 
     def _tokens(self) -> int:
-        return _CHECK_TOKENS * (len(self._owners) + 1) if self._owners else 1
+        if not self._owners:
+            return 1
+        numbers = range(1, len(self._owners) + 1)
+        return sum(_CHECK_TOKENS + len(str(n)) - 1 for n in numbers) + _LABEL_TOKENS
 
 
 async def label_rows(

@@ -6,7 +6,6 @@ examples, likewise. Rows, labels and principles are put in as values; none is ev
 """
 
 from collections.abc import Sequence
-from string import ascii_uppercase
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
@@ -61,15 +60,13 @@ _CHECKED = (
 
 
 def checklist_examples() -> list[BaseMessage]:
-    """Show how a checklist is answered: a letter and a word for each statement, then the label."""
+    """Show how a checklist is answered: a line for each statement, then the label."""
     messages: list[BaseMessage] = [SystemMessage(_CHECK)]
     for text, statements, label in _CHECKED:
         sentences = [sentence for sentence, _ in statements]
         asked = checklist("What is the text about?", ("food", "complaint", "hobby"), None, sentences, text)
-        answers = " ".join(
-            f"{letter} {answer}" for letter, (_, answer) in zip(ascii_uppercase, statements, strict=False)
-        )
-        messages += [HumanMessage(asked), AIMessage(f"{answers}: {label}")]
+        answers = "\n".join(f"{n} {answer}" for n, (_, answer) in enumerate(statements, 1))
+        messages += [HumanMessage(asked), AIMessage(f"{answers}\nlabel: {label}")]
     return messages
 
 
@@ -78,7 +75,7 @@ def checklist(
 ) -> str:
     """Ask of each principle whether it is true of a row, and then for the label."""
     names = labels if codes is None else [f"{code} ({label})" for code, label in zip(codes, labels, strict=True)]
-    numbered = "\n".join(f"{a}. {sentence}" for a, sentence in zip(ascii_uppercase, statements, strict=False))
+    numbered = "\n".join(f"{n}. {sentence}" for n, sentence in enumerate(statements, 1))
     return f"Question: {question}\nLabels: {', '.join(names)}\nStatements:\n{numbered}\nText: {row}"
 
 

@@ -156,7 +156,11 @@ def _crowded(training: Training, before: Rulebook, after: Rulebook) -> str:
 
 
 def deletion(rulebook: Rulebook) -> Proposal | None:
-    """Return the deletion of the principle with the worst record, where one does more harm than good."""
+    """Return the deletion of what does no good: principles without weight, else the one with the worst record."""
+    weights = rulebook.calibration.weights if rulebook.calibration and rulebook.is_checklist else ()
+    idle = [p.id for p, weight in zip(rulebook.enabled(), weights, strict=False) if not weight]
+    if idle:
+        return Proposal(tuple(Delete(id=id) for id in idle), "whether they are true says nothing about the label")
     doubtful = [
         (found.right / found.decided, -found.decided, p)
         for p in rulebook.enabled()

@@ -13,7 +13,7 @@ from langchain_model_alignment.constitution import Add, Constitution, Principle,
 from langchain_model_alignment.errors import ArtifactError, DataError
 from langchain_model_alignment.labeling import instructions
 from langchain_model_alignment.labeling.calibration import Calibration
-from langchain_model_alignment.labeling.scoring import LETTERS, codes_for
+from langchain_model_alignment.labeling.scoring import MOST_CHECKS, codes_for
 from langchain_model_alignment.labeling.task import LabelingTask
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class Rulebook(Value):
 
     @property
     def is_checklist(self) -> bool:
-        """Whether each principle is checked by itself: there are some, and no more than there are letters."""
-        return self.scoring == "checks" and 0 < len(self.enabled()) <= len(LETTERS)
+        """Whether each principle is checked by itself: there are some, and not too many to go through."""
+        return self.scoring == "checks" and 0 < len(self.enabled()) <= MOST_CHECKS
 
     def owners(self) -> tuple[int, ...]:
         """Return for each principle that is checked the index of the label it speaks for; none without a checklist."""

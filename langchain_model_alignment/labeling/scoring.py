@@ -3,20 +3,22 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any
 
 from langchain_core.messages import AIMessage
 
 from langchain_model_alignment.labeling.calibration import Signal
 
-__all__ = ["LETTERS", "MOST_LABELS", "codes_for", "read_signal"]
+__all__ = ["MOST_CHECKS", "MOST_LABELS", "codes_for", "read_signal"]
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # each is one token; they number what is checked
+MOST_CHECKS = 24  # each costs three tokens of every answer
 MOST_LABELS = 20  # as many alternatives as an OpenAI-compatible server tells about one token
 _FLOOR = 0.5  # a label that is not among the alternatives gets this share of the least likely one
 _RARE = 1e-6  # the share of a word that is not among the alternatives
 _COMMON = 4  # labels that share so many first letters may share their first token
-_LETTERED = re.compile(rf"(?:^|\W)([{LETTERS}])\W?\s*$")
+_NUMBERED = re.compile(r"\s*(\d{1,2})\W?\s*")
+_LABELED = re.compile(r"\s*label:\s*", re.IGNORECASE)
 _PIECE = re.compile(r"\d|[^\W\d_]+|\W")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -34,7 +36,7 @@ def codes_for(labels: Sequence[str]) -> tuple[str, ...] | None:
         for other in range(at):
             same = len(_common(label, folded[other]))
             if firsts[at] == firsts[other] or same >= _COMMON or same == min(len(label), len(folded[other])):
-                return tuple(LETTERS[: len(labels)])
+                return tuple(ascii_uppercase[: len(labels)])
     return None
 
 
@@ -44,7 +46,7 @@ def read_signal(message: AIMessage, names: Sequence[str], n_checks: int = 0) -> 
     Args:
         message: An answer with log probabilities, as OpenAI-compatible servers give them.
         names: What the model was asked to answer with: the labels, or their codes.
-        n_checks: How many principles it was asked to check first, "A yes B no", before a colon and the label.
+        n_checks: How many principles it was asked to check first, a line for each ("1 yes"), before the label's line.
 
     Returns:
         What it says; a check that is missing says nothing (0). None where no token speaks for any label.
@@ -53,16 +55,16 @@ def read_signal(message: AIMessage, names: Sequence[str], n_checks: int = 0) -> 
     if not n_checks:
         logprobs = _label_logprobs(content[0], names) if content else None
         return Signal(logprobs) if logprobs else None
-    checks, said = [0.0] * n_checks, ""
+    checks, line = [0.0] * n_checks, ""
     for token in content:
         word = str(token["token"])
-        if said.rstrip().endswith(":") and word.strip():
+        if _LABELED.fullmatch(line) and word.strip():
             logprobs = _label_logprobs(token, names)
             return Signal(logprobs, tuple(checks)) if logprobs else None
-        letter = _LETTERED.search(said)
-        if letter and word.strip().casefold() in ("yes", "no") and (at := LETTERS.index(letter[1])) < n_checks:
-            checks[at] = _log_odds(token)
-        said += word
+        number = _NUMBERED.fullmatch(line)
+        if number and word.strip().casefold() in ("yes", "no") and 0 < int(number[1]) <= n_checks:
+            checks[int(number[1]) - 1] = _log_odds(token)
+        line = (line + word).rpartition("\n")[2]
     return None
 
 

@@ -109,31 +109,32 @@ def checked(answer: list[tuple[str, dict[str, float]]], n: int = 2) -> Signal | 
     return read_signal(checklist_message(answer), LABELS, n)
 
 
-def test_each_letter_tells_the_odds_of_its_principle_and_the_end_the_label():
-    found = checked(
-        [
-            ("A", {}),
-            (" yes", {" yes": 0.8, " no": 0.2}),
-            (" B", {}),
-            (" no", {" no": 0.9, "Yes": 0.1}),
-            (":", {}),
-            (" not", {" not": 0.7, " hate": 0.3}),
-        ]
-    )
+YES, NO = {" yes": 0.8, " no": 0.2}, {" no": 0.9, "Yes": 0.1}
+HATE = [("label", {}), (":", {}), (" hate", {" hate": 0.7, " not": 0.3})]
+
+
+def test_each_line_tells_the_odds_of_its_principle_and_the_last_the_label():
+    found = checked([("1", {}), (" yes", YES), ("\n", {}), ("2", {}), (" no", NO), ("\n", {}), *HATE])
     assert found is not None
     assert found.checks == pytest.approx([math.log(4), math.log(1 / 9)], abs=1e-4)
-    assert [math.exp(value) for value in found.logprobs] == pytest.approx([0.3, 0.7])
+    assert [math.exp(value) for value in found.logprobs] == pytest.approx([0.7, 0.3])
 
 
-def test_a_check_that_was_left_out_says_nothing():
-    found = checked([("B", {}), (" yes", {"yes": 1.0}), (":", {}), (" hate", {"hate": 1.0})])
+def test_lines_are_told_by_their_number_not_by_their_place():
+    found = checked([("2", {}), (".", {}), (" yes", {"yes": 1.0}), ("\n", {}), *HATE])
     assert found is not None
     assert found.checks[0] == 0
     assert found.checks[1] > 5
 
 
-def test_a_letter_that_was_not_asked_about_is_ignored():
-    found = checked([("Z", {}), (" yes", {"yes": 1.0}), (":", {}), (" hate", {"hate": 1.0})])
+def test_numbers_of_several_digits_are_read_whole():
+    found = checked([("1", {}), ("2", {}), (" yes", {"yes": 1.0}), ("\n", {}), *HATE], n=12)
+    assert found is not None
+    assert [at for at, check in enumerate(found.checks) if check] == [11]
+
+
+def test_a_number_that_was_not_asked_about_is_ignored():
+    found = checked([("9", {}), (" yes", {"yes": 1.0}), ("\n", {}), *HATE])
     assert found is not None
     assert found.checks == (0, 0)
 
@@ -141,8 +142,8 @@ def test_a_letter_that_was_not_asked_about_is_ignored():
 @pytest.mark.parametrize(
     "answer",
     [
-        [("A", {}), (" yes", {"yes": 1.0})],
-        [("A", {}), (" yes", {"yes": 1.0}), (":", {}), (" perhaps", {" perhaps": 1.0})],
+        [("1", {}), (" yes", YES)],
+        [("1", {}), (" yes", YES), ("\n", {}), ("label", {}), (":", {}), (" perhaps", {" perhaps": 1.0})],
         [("hate", {"hate": 1.0})],
         [],
     ],
