@@ -10,9 +10,11 @@ import contextvars
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from pydantic import Field, create_model
+from typing_extensions import is_typeddict
 
 __all__ = ["make_runnable", "run_sync"]
 
@@ -148,5 +150,20 @@ def make_runnable(
     def call_sync(value: In, config: RunnableConfig) -> Out:
         return run_sync(call(value, config))
 
+    # LangChain reads the schemas off the function. It forgets those of `with_types` at the next `with_retry`.
+    types = {"value": _shown_as(input_type), "config": RunnableConfig, "return": _shown_as(output_type)}
+    call_sync.__annotations__ = types
     runnable: RunnableLambda[In, Out] = RunnableLambda(call_sync, afunc=call, name=name)
-    return runnable.with_types(input_type=input_type, output_type=output_type)
+    return runnable.with_config()  # a binding, which has `configurable_alternatives`; a bare function has not
+
+
+def _shown_as(kind: Any) -> Any:
+    """Return the pydantic model of a TypedDict, whose schema then names its properties; any other type as it is."""
+    if not is_typeddict(kind):
+        return kind
+    # The keys are aliases: a column of a table may be called "json", "_id" or "my text", and a field may not.
+    fields: dict[str, Any] = {
+        f"key_{number}": (hint, Field(... if key in kind.__required_keys__ else None, alias=key))
+        for number, (key, hint) in enumerate(get_type_hints(kind).items())
+    }
+    return create_model(kind.__name__, __doc__=kind.__doc__, **fields)

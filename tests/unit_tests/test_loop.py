@@ -163,7 +163,7 @@ class Recorder(BaseCallbackHandler):
 def test_a_runnable_shows_its_schemas():
     chain = _chain(ScriptedChatModel())
     assert chain.get_input_jsonschema()["properties"]["text"]["type"] == "string"
-    assert chain.get_output_jsonschema()["$defs"]["Reply"]["properties"]["answer"]["type"] == "string"
+    assert chain.get_output_jsonschema()["properties"]["answer"]["type"] == "string"
     assert chain.get_name() == "answerer"
 
 

@@ -336,14 +336,3 @@ async def test_a_chain_works_inside_a_running_event_loop(name: str):
     chain = create(ScriptedChatModel(reply))
     assert chain.invoke(values[0]) == await chain.ainvoke(values[0])
     assert chain.batch(values) == await chain.abatch(values)
-
-
-@pytest.mark.parametrize("name", sorted(CHAINS))
-def test_a_chain_shows_real_schemas_and_a_name(name: str):
-    create, values = CHAINS[name]
-    chain = create(ScriptedChatModel(reply))
-    schema = chain.get_input_jsonschema()
-    shown = schema["properties"] if "properties" in schema else schema["$defs"]["Row"]["properties"]
-    assert set(shown) >= set(values[0])
-    assert chain.get_output_jsonschema()
-    assert chain.get_name() == name
