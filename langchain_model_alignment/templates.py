@@ -276,6 +276,11 @@ def _read_part(part: Any) -> list[_Part]:
     from langchain_core.prompts import FewShotChatMessagePromptTemplate, MessagesPlaceholder, PromptTemplate
 
     if isinstance(part, MessagesPlaceholder):
+        if part.n_messages is not None:
+            raise PromptError(
+                f"The placeholder {part.variable_name} keeps the last {part.n_messages} messages only, which cannot be "
+                "aligned; cut the list where it is filled in."
+            )
         message = PromptMessage(role="placeholder", text=part.variable_name, optional=part.optional)
         return [_Part(message)]
     if isinstance(part, FewShotChatMessagePromptTemplate) and part.examples is not None and not part.input_variables:
@@ -284,7 +289,8 @@ def _read_part(part: Any) -> list[_Part]:
         return [_read_message(part)]
     role = next((r for r, kind in _template_kinds().items() if isinstance(part, kind)), None)
     inner = getattr(part, "prompt", None)
-    if role is None or not isinstance(inner, PromptTemplate) or inner.template_format != "f-string":
+    plain = isinstance(inner, PromptTemplate) and inner.template_format == "f-string" and not part.additional_kwargs
+    if role is None or not plain:
         raise PromptError(
             f"The prompt has a part of the kind {type(part).__name__} that cannot be aligned; "
             "use plain text messages with {variables} in f-string format."
@@ -309,7 +315,11 @@ def _read_template(role: str, prompt: "PromptTemplate") -> _Part:
 
 def _read_message(message: BaseMessage) -> _Part:
     role = message.type
-    if role not in _MESSAGES or not isinstance(message.content, str):
-        raise PromptError(f"The prompt has a fixed {role} message that is not plain text, which cannot be aligned.")
+    more = message.name or message.additional_kwargs or getattr(message, "tool_calls", None)
+    if role not in _MESSAGES or not isinstance(message.content, str) or more:
+        raise PromptError(
+            f"The prompt has a fixed {role} message that is more than plain text, which cannot be aligned; put it into "
+            "a list of messages that fills a placeholder."
+        )
     read = PromptMessage.model_validate({"role": role, "text": message.content})
     return _Part(read, literals=frozenset(variables_in(message.content)))

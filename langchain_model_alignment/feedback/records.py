@@ -20,6 +20,9 @@ from langchain_model_alignment.templates import Template
 
 if TYPE_CHECKING:
     from langchain_core.prompts import ChatPromptTemplate
+    from langchain_core.runnables import Runnable
+
+    from langchain_model_alignment.calls import ChatModelLike
 
 SCHEMA_VERSION = 2
 """The version of the JSON written here; a newer one is refused."""
@@ -102,6 +105,36 @@ class AlignedPrompt(Record):
     def to_prompt(self) -> "ChatPromptTemplate":
         """Return the prompt as it stands, principles included, as LangChain's `ChatPromptTemplate`."""
         return self.effective.to_prompt()
+
+    def as_runnable(self, llm: "ChatModelLike | Runnable[Any, Any]") -> "Runnable[Any, Any]":
+        """Return the prompt as it stands and the model behind it as one Runnable, which streams as the model does.
+
+        Its runs are called `aligned_prompt` and say in their metadata which revision answered (`prompt_revision`) and
+        by which principles (`constitution`, their fingerprint).
+
+        Args:
+            llm: What answers: a chat model or its name, a `Caller`, or any Runnable that takes messages.
+
+        Returns:
+            A Runnable from a dict with a value for each variable to what `llm` returns. Where there is one variable,
+            its value alone will do.
+
+        Raises:
+            ModelNameError: The model's name means nothing here.
+
+        Example:
+            >>> from langchain_core.language_models import FakeListChatModel
+            >>> aligned = AlignedPrompt.from_prompt("Give three uses for {item}.")
+            >>> aligned.as_runnable(FakeListChatModel(responses=["Tie a knot."])).invoke("a rope").text
+            'Tie a knot.'
+        """
+        from langchain_model_alignment.feedback.respond import as_answerer
+
+        revision, principles = self.history.head or "none", self.constitution.fingerprint()
+        chain = self.to_prompt() | as_answerer(llm)
+        return chain.with_config(
+            run_name="aligned_prompt", metadata={"prompt_revision": revision, "constitution": principles}
+        )
 
     def fill(self, inputs: Mapping[str, Any] | str | None = None) -> list[BaseMessage]:
         """Return the messages to send for an input.

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from langchain_core import language_models  # lazy: the class is loaded at its first use
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller, visible_text
 from langchain_model_alignment.errors import MalformedAnswerError
+from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.models import variation_of
 
 _ANSWER_KEYS = ("messages", "answer", "output", "response", "result", "text")
@@ -22,6 +24,22 @@ def as_target(model: ChatModelLike | Runnable[Any, Any]) -> Caller | Runnable[An
     if isinstance(inner, Runnable) and not isinstance(inner, language_models.BaseChatModel):
         return model if isinstance(model, Runnable) else inner
     return as_caller(model)  # type: ignore[arg-type]  # a chat model, plain or bound, a name or a caller
+
+
+def as_answerer(llm: ChatModelLike | Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """Return what answers messages as a Runnable: a chat model or a Runnable as it is, a caller through its gate."""
+    if isinstance(llm, str):
+        from langchain_model_alignment.models import resolve_chat_model
+
+        return resolve_chat_model(llm)
+    if isinstance(llm, Runnable):
+        return llm
+    caller = as_caller(llm)
+
+    async def answer(value: PromptValue, config: RunnableConfig) -> AIMessage:
+        return (await caller.ask(value.to_messages(), config=config)).message
+
+    return make_runnable(answer, name="answer", input_type=PromptValue, output_type=AIMessage)
 
 
 async def respond(

@@ -9,16 +9,21 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+from langchain_core.runnables import RunnableLambda
 from pydantic import ValidationError
 
+from langchain_model_alignment.cache import MemoryCache
+from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.constitution import Add, Constitution, Delete, Edit
 from langchain_model_alignment.errors import ArtifactError, EditError, FeedbackError, PromptError
 from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, parse_feedback
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.history import Document, History, TemplateEdit
 from langchain_model_alignment.templates import Template
+from tests.fakes import ScriptedChatModel
 
 
 @functools.cache  # two of them could differ by the second in which they were made
@@ -279,6 +284,35 @@ def test_a_langchain_prompt_is_taken_and_given_back():
     source = ChatPromptTemplate([("system", "Be {mood}."), MessagesPlaceholder("h", optional=True), ("human", "{q}")])
     prompt = AlignedPrompt.from_prompt(source.partial(mood="kind"))
     assert prompt.to_prompt().format_messages(q="{x}") == source.partial(mood="kind").format_messages(q="{x}")
+
+
+def test_as_a_runnable_it_is_answered_with_its_principles_and_streams():
+    model = GenericFakeChatModel(messages=iter([AIMessage("Tie a knot.")] * 3))
+    chain = aligned().as_runnable(model)
+    assert chain.invoke({"item": "a {rope}"}).text == "Tie a knot."
+    assert [piece.text for piece in chain.stream("rope")][:3] == ["Tie", " ", "a"]
+    assert list(chain.get_input_jsonschema()["properties"]) == ["item"]
+
+
+async def test_the_runs_of_a_prompt_say_which_revision_answered():
+    model, prompt = ScriptedChatModel("Tie a knot."), aligned()
+    for llm in (model, Caller(model)):
+        events = prompt.as_runnable(llm).astream_events("rope", version="v2")
+        runs = [e async for e in events if e["event"].endswith("_start")]
+        assert (runs[0]["name"], runs[-1]["name"]) == ("aligned_prompt", "ScriptedChatModel")
+        told = {(run["metadata"]["prompt_revision"], run["metadata"]["constitution"]) for run in runs}
+        assert told == {(prompt.history.head, prompt.constitution.fingerprint())}
+        assert model.last.messages == prompt.fill("rope")
+
+
+def test_as_a_runnable_it_takes_a_name_a_caller_or_any_runnable(monkeypatch: pytest.MonkeyPatch):
+    model = ScriptedChatModel(["one", "two"])
+    monkeypatch.setattr("langchain_model_alignment.models.resolve_chat_model", lambda name: model)
+    caller = Caller(model, cache=MemoryCache())
+    shout = RunnableLambda(lambda prompt: prompt.to_messages()[0].text.upper())
+    answers = [aligned().as_runnable(llm).invoke("rope") for llm in ("scripted:model", caller, caller, shout)]
+    assert [answer.text for answer in answers[:3]] == ["one", "two", "two"]
+    assert answers[3] == aligned().fill("rope")[0].text.upper()
 
 
 def test_every_change_returns_another_value():

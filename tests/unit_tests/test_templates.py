@@ -1,6 +1,7 @@
 """Prompts with {variables}: what goes in comes out, and no value is ever read as a template."""
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -252,6 +253,21 @@ def test_roles_examples_placeholders_and_partials_survive():
     assert template.variables == ("context", "question")
     assert template.fill(FULL_INPUT) == prompt.format_messages(**FULL_INPUT)
     assert [m.role for m in template.messages] == ["system", "human", "ai", "placeholder", "placeholder", "ai", "human"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        MessagesPlaceholder("history", n_messages=4),
+        AIMessage("Let me look.", tool_calls=[{"name": "look", "args": {}, "id": "1"}]),
+        HumanMessage("Two plus two?", name="example_user"),
+        HumanMessage([{"type": "image_url", "image_url": {"url": "https://example.invalid/cat.png"}}]),
+        HumanMessagePromptTemplate.from_template("{q}", additional_kwargs={"cached": True}),
+    ],
+)
+def test_what_a_template_cannot_hold_is_refused_and_not_dropped(part: Any):
+    with pytest.raises(PromptError, match="cannot be aligned"):
+        Template.from_prompt(ChatPromptTemplate([("system", "Be kind."), part]))
 
 
 def test_an_optional_placeholder_takes_messages():
