@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
     from langchain_model_alignment.integrations.feedback_tables import read_feedback
     from langchain_model_alignment.integrations.langsmith import from_langsmith
+    from langchain_model_alignment.integrations.live import create_live_prompt
     from langchain_model_alignment.integrations.store import ConstitutionLibrary
     from langchain_model_alignment.labeling import labeler
     from langchain_model_alignment.labeling.classifier import create_classifier_chain
@@ -84,6 +85,7 @@ _WHERE = {
     "create_intent_chain": "feedback.judging",
     "create_kudos_chain": "feedback.suggestions",
     "create_labeler_graph": "labeling.labeler",
+    "create_live_prompt": "integrations.live",
     "create_preference_chain": "feedback.suggestions",
     "create_principle_chain": "feedback.principles",
     "create_prompt_update_chain": "feedback.updates",
@@ -136,6 +138,7 @@ __all__ = [
     "create_intent_chain",
     "create_kudos_chain",
     "create_labeler_graph",
+    "create_live_prompt",
     "create_preference_chain",
     "create_principle_chain",
     "create_prompt_update_chain",

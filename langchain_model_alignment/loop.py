@@ -124,7 +124,12 @@ def run_sync(coro: Coroutine[Any, Any, T]) -> T:
 
 
 def make_runnable(
-    afunc: Callable[[In, RunnableConfig], Awaitable[Out]], *, name: str, input_type: Any, output_type: Any
+    afunc: Callable[[In, RunnableConfig], Awaitable[Out]],
+    *,
+    name: str,
+    input_type: Any,
+    output_type: Any,
+    func: Callable[[In, RunnableConfig], Out] | None = None,
 ) -> Runnable[In, Out]:
     """Make a Runnable whose sync and async forms behave the same out of one coroutine function.
 
@@ -133,6 +138,7 @@ def make_runnable(
         name: The name in traces.
         input_type: What goes in, for schemas: a pydantic model, a TypedDict or any type.
         output_type: What comes out, likewise.
+        func: The sync form, where it is not the coroutine run to its end: it uses something that has a sync form only.
 
     Returns:
         The Runnable.
@@ -148,7 +154,7 @@ def make_runnable(
         return await afunc(value, config)
 
     def call_sync(value: In, config: RunnableConfig) -> Out:
-        return run_sync(call(value, config))
+        return run_sync(call(value, config)) if func is None else func(value, config)
 
     # LangChain reads the schemas off the function. It forgets those of `with_types` at the next `with_retry`.
     types = {"value": _shown_as(input_type), "config": RunnableConfig, "return": _shown_as(output_type)}

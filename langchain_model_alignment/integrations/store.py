@@ -97,6 +97,28 @@ class ConstitutionLibrary:
         """Write the next version; the async twin of `put`."""
         return await self._arun(self._put(name, constitution, expected, author, reason))
 
+    def rollback(self, name: str, to: int, *, author: str = "", reason: str = "") -> int:
+        """Write an earlier version once more, as the newest one; those between stay where they are.
+
+        Args:
+            name: The name it was put under.
+            to: The version to go back to.
+            author: Who goes back.
+            reason: Why, for whoever reads the versions.
+
+        Returns:
+            The number of the version written.
+
+        Raises:
+            ArtifactError: There is no such name or version.
+            ConflictError: Somebody else wrote in the meantime.
+        """
+        return self._run(self._rollback(name, to, author, reason))
+
+    async def arollback(self, name: str, to: int, *, author: str = "", reason: str = "") -> int:
+        """Write an earlier version once more; the async twin of `rollback`."""
+        return await self._arun(self._rollback(name, to, author, reason))
+
     def get(self, name: str, version: int | None = None) -> Constitution:
         """Return a constitution; see `entry`."""
         return self.entry(name, version).constitution
@@ -194,6 +216,13 @@ class ConstitutionLibrary:
         finally:
             if held:
                 yield PutOp(claims, claim, None)
+
+    def _rollback(self, name: str, to: int, author: str, reason: str) -> Steps[int]:
+        back, newest = (yield from self._entry(name, to)), (yield from self._entry(name, None))
+        number = max(back.constitution.next_number, newest.constitution.next_number)  # no id is ever given twice
+        constitution = back.constitution.model_copy(update={"next_number": number})
+        reason = reason or f"back to version {to}"
+        return (yield from self._put(name, constitution, newest.version, author, reason))
 
     def _write(self, place: tuple[str, ...], claim: str, entry: Entry, value: dict[str, Any]) -> Steps[None]:
         key = f"{entry.version:08d}.{claim}"

@@ -74,6 +74,7 @@ PUBLIC = sorted(
         "create_feedback_graph",
         "create_kudos_chain",
         "create_labeler_graph",
+        "create_live_prompt",
         "create_principle_chain",
         "create_prompt_update_chain",
         "errors",

@@ -422,6 +422,7 @@ WORK: dict[str, tuple[Any, ...]] = {
     "get": ("tone",),
     "entry": ("tone", 1),
     "names": (),
+    "rollback": ("tone", 1),
     "versions": ("tone",),
     "apply_to": (AlignedPrompt.from_prompt("x"), "tone"),
 }
