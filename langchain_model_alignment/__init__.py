@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
     from langchain_model_alignment.integrations.feedback_tables import read_feedback
+    from langchain_model_alignment.integrations.hub import pull_prompt, push_prompt
     from langchain_model_alignment.integrations.langsmith import from_langsmith
     from langchain_model_alignment.integrations.live import create_live_prompt
     from langchain_model_alignment.integrations.store import ConstitutionLibrary
@@ -93,6 +94,8 @@ _WHERE = {
     "from_langsmith": "integrations.langsmith",
     "labeler": "labeling.labeler",
     "local_chat_model": "local",
+    "pull_prompt": "integrations.hub",
+    "push_prompt": "integrations.hub",
     "read_feedback": "integrations.feedback_tables",
     "replay": "feedback.replay",
     "resolve_chat_model": "models",
@@ -146,6 +149,8 @@ __all__ = [
     "from_langsmith",
     "labeler",
     "local_chat_model",
+    "pull_prompt",
+    "push_prompt",
     "read_feedback",
     "replay",
     "resolve_chat_model",

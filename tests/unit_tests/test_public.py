@@ -81,6 +81,8 @@ PUBLIC = sorted(
         "from_langsmith",
         "labeler",
         "local_chat_model",
+        "pull_prompt",
+        "push_prompt",
         "read_feedback",
         "resolve_chat_model",
         "single_run",
