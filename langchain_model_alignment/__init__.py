@@ -32,9 +32,11 @@ if TYPE_CHECKING:
         create_preference_chain,
     )
     from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
+    from langchain_model_alignment.integrations.agents import ConstitutionMiddleware
     from langchain_model_alignment.integrations.feedback_tables import read_feedback
     from langchain_model_alignment.integrations.hub import pull_prompt, push_prompt
     from langchain_model_alignment.integrations.langsmith import from_langsmith
+    from langchain_model_alignment.integrations.learning import create_feedback_node, create_feedback_tool
     from langchain_model_alignment.integrations.live import create_live_prompt
     from langchain_model_alignment.integrations.store import ConstitutionLibrary
     from langchain_model_alignment.labeling import labeler
@@ -58,6 +60,7 @@ _WHERE = {
     "Caller": "calls",
     "Constitution": "constitution",
     "ConstitutionLibrary": "integrations.store",
+    "ConstitutionMiddleware": "integrations.agents",
     "Feedback": "feedback.exchanges",
     "FeedbackRecord": "feedback.batch.records",
     "Gate": "calls",
@@ -83,6 +86,8 @@ _WHERE = {
     "create_critique_chain": "feedback.suggestions",
     "create_direct_update_chain": "feedback.updates",
     "create_feedback_graph": "feedback.graph",
+    "create_feedback_node": "integrations.learning",
+    "create_feedback_tool": "integrations.learning",
     "create_intent_chain": "feedback.judging",
     "create_kudos_chain": "feedback.suggestions",
     "create_labeler_graph": "labeling.labeler",
@@ -113,6 +118,7 @@ __all__ = [
     "Caller",
     "Constitution",
     "ConstitutionLibrary",
+    "ConstitutionMiddleware",
     "Feedback",
     "FeedbackRecord",
     "Gate",
@@ -138,6 +144,8 @@ __all__ = [
     "create_critique_chain",
     "create_direct_update_chain",
     "create_feedback_graph",
+    "create_feedback_node",
+    "create_feedback_tool",
     "create_intent_chain",
     "create_kudos_chain",
     "create_labeler_graph",

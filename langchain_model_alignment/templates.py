@@ -289,8 +289,8 @@ def _read_part(part: Any) -> list[_Part]:
         return [_read_message(part)]
     role = next((r for r, kind in _template_kinds().items() if isinstance(part, kind)), None)
     inner = getattr(part, "prompt", None)
-    plain = isinstance(inner, PromptTemplate) and inner.template_format == "f-string" and not part.additional_kwargs
-    if role is None or not plain:
+    more = getattr(part, "additional_kwargs", None)
+    if role is None or more or not isinstance(inner, PromptTemplate) or inner.template_format != "f-string":
         raise PromptError(
             f"The prompt has a part of the kind {type(part).__name__} that cannot be aligned; "
             "use plain text messages with {variables} in f-string format."

@@ -144,6 +144,14 @@ class ConstitutionLibrary:
         """Return a constitution with its version; the async twin of `entry`."""
         return await self._arun(self._entry(name, version))
 
+    def newest(self, name: str) -> Entry | None:
+        """Return the newest version of a constitution; None where there is no such name; else see `entry`."""
+        return self._run(self._newest(name))
+
+    async def anewest(self, name: str) -> Entry | None:
+        """Return the newest version; the async twin of `newest`."""
+        return await self._arun(self._newest(name))
+
     def names(self) -> list[str]:
         """Return the names in the library, sorted."""
         return self._run(self._names())
@@ -241,21 +249,22 @@ class ConstitutionLibrary:
         items = yield from _search((*self._entries, label_of(name)), version)
         return [as_entry(item.value, name) for item in sorted(items, key=lambda item: item.key)]
 
+    def _newest(self, name: str) -> Steps[Entry | None]:
+        items = yield from _search((*self._entries, label_of(name)), None)
+        last = max((_number_in(item.key) for item in items), default=None)  # only that one is read, of maybe thousands
+        return _only([as_entry(item.value, name) for item in items if _number_in(item.key) == last])
+
     def _entry(self, name: str, version: int | None) -> Steps[Entry]:
-        written = yield from self._versions(name, version)
-        if not written:
+        if version is None:
+            found = yield from self._newest(name)
+        else:
+            found = _only((yield from self._versions(name, version)))
+        if found is None:
             names = yield from self._names()
             here = f"it has {', '.join(names[:10])}" if names else "it is empty"
             what = f'"{name}"' if version is None else f'version {version} of "{name}"'
             raise ArtifactError(f"There is no {what} in the library; {here}.")
-        last = written[-1]
-        twice = [entry for entry in written if entry.version == last.version]
-        if len(twice) > 1:
-            raise ConflictError(
-                f'Version {last.version} of "{name}" was written twice, {" and ".join(e.told() for e in twice)}; '
-                f"look at both with versions and put the right one with expected={last.version}."
-            )
-        return last
+        return found
 
     def _names(self) -> Steps[list[str]]:
         depth = len(self._entries) + 1
@@ -309,6 +318,22 @@ def _search(place: tuple[str, ...], version: int | None) -> Steps[list[SearchIte
                 raise
         else:
             return [item for item in found if tuple(item.namespace) == place]
+
+
+def _number_in(key: str) -> int:
+    """The version in the key of an entry."""
+    return int(key.partition(".")[0])
+
+
+def _only(entries: Sequence[Entry]) -> Entry | None:
+    """The one entry of a version, where there is any."""
+    if len(entries) > 1:
+        name, version = entries[0].name, entries[0].version
+        raise ConflictError(
+            f'Version {version} of "{name}" was written twice, {" and ".join(e.told() for e in entries)}; '
+            f"look at both with versions and put the right one with expected={version}."
+        )
+    return entries[0] if entries else None
 
 
 def _conflict(name: str, expected: int, written: Sequence[Entry]) -> ConflictError:

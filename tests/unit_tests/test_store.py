@@ -97,6 +97,15 @@ def test_ten_and_more_versions_stay_in_order(library: ConstitutionLibrary):
     assert library.get("tone").render() == "- Rule 11."
 
 
+def test_the_newest_is_none_where_there_is_no_such_name(library: ConstitutionLibrary):
+    assert library.newest("tone") is None
+    for number in range(11):
+        library.put("tone", Constitution.of(f"Rule {number}."), expected=number)
+    entry = library.newest("tone")
+    assert entry is not None
+    assert (entry.version, entry.constitution.render()) == (11, "- Rule 10.")
+
+
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_name_may_be_any_text(library: ConstitutionLibrary, name: str):
     library.put(name, KIND)
@@ -421,6 +430,7 @@ WORK: dict[str, tuple[Any, ...]] = {
     "put": ("form", KIND),
     "get": ("tone",),
     "entry": ("tone", 1),
+    "newest": ("tone",),
     "names": (),
     "rollback": ("tone", 1),
     "versions": ("tone",),
