@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from langchain_model_alignment.local import local_chat_model
     from langchain_model_alignment.models import resolve_chat_model
     from langchain_model_alignment.templates import Template
+    from langchain_model_alignment.tracing import EventCallback
     from langchain_model_alignment.usage import Budget, Usage
 
 _WHERE = {
@@ -61,6 +62,7 @@ _WHERE = {
     "Constitution": "constitution",
     "ConstitutionLibrary": "integrations.store",
     "ConstitutionMiddleware": "integrations.agents",
+    "EventCallback": "tracing",
     "Feedback": "feedback.exchanges",
     "FeedbackRecord": "feedback.batch.records",
     "Gate": "calls",
@@ -119,6 +121,7 @@ __all__ = [
     "Constitution",
     "ConstitutionLibrary",
     "ConstitutionMiddleware",
+    "EventCallback",
     "Feedback",
     "FeedbackRecord",
     "Gate",

@@ -4,7 +4,6 @@ import logging
 from typing import Annotated, Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.config import get_stream_writer
 from langgraph.graph import END
 from langgraph.types import interrupt
 from pydantic import AfterValidator
@@ -31,6 +30,7 @@ from langchain_model_alignment.feedback.review import (
 )
 from langchain_model_alignment.feedback.suggestions import create_preference_chain
 from langchain_model_alignment.feedback.updates import create_prompt_update_chain
+from langchain_model_alignment.tracing import tell
 
 __all__ = ["Nodes"]
 
@@ -376,7 +376,7 @@ def _as_state(prompt: AlignedPrompt) -> dict[str, Any]:
 
 
 def _tell(event: FeedbackEvent) -> None:
-    get_stream_writer()(event)
+    tell(event)
 
 
 def _tell_answers(prompt: AlignedPrompt, exchange: Exchange) -> None:

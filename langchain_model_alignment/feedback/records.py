@@ -17,6 +17,7 @@ from langchain_model_alignment.feedback.exchanges import Exchange, Record
 from langchain_model_alignment.feedback.instructions import PRINCIPLES_HEADING
 from langchain_model_alignment.history import AnyEdit, Document, History, TemplateEdit, principle_key
 from langchain_model_alignment.templates import Template
+from langchain_model_alignment.tracing import marked
 
 if TYPE_CHECKING:
     from langchain_core.prompts import ChatPromptTemplate
@@ -109,8 +110,8 @@ class AlignedPrompt(Record):
     def as_runnable(self, llm: "ChatModelLike | Runnable[Any, Any]") -> "Runnable[Any, Any]":
         """Return the prompt as it stands and the model behind it as one Runnable, which streams as the model does.
 
-        Its runs are called `aligned_prompt` and say in their metadata which revision answered (`prompt_revision`) and
-        by which principles (`constitution`, their fingerprint).
+        Its runs are called `aligned_prompt` and say in their metadata which revision of the prompt answered
+        (`alignment_revision`).
 
         Args:
             llm: What answers: a chat model or its name, a `Caller`, or any Runnable that takes messages.
@@ -130,11 +131,8 @@ class AlignedPrompt(Record):
         """
         from langchain_model_alignment.feedback.respond import as_answerer
 
-        revision, principles = self.history.head or "none", self.constitution.fingerprint()
         chain = self.to_prompt() | as_answerer(llm)
-        return chain.with_config(
-            run_name="aligned_prompt", metadata={"prompt_revision": revision, "constitution": principles}
-        )
+        return chain.with_config(marked({"run_name": "aligned_prompt"}, revision=self.history.head or "none"))
 
     def fill(self, inputs: Mapping[str, Any] | str | None = None) -> list[BaseMessage]:
         """Return the messages to send for an input.

@@ -21,6 +21,7 @@ from langchain_model_alignment.feedback.respond import respond
 from langchain_model_alignment.feedback.together import together
 from langchain_model_alignment.feedback.updates import PromptUpdate, UpdateRequest, list_principles
 from langchain_model_alignment.templates import Template
+from langchain_model_alignment.tracing import marked
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +66,15 @@ async def candidates_for(
     key, head = input_key(prompt, asked), prompt.history.head
     before = [e for e in prompt.exchanges if e.revision == head and input_key(prompt, e) == key]
     first = sum(len(e.candidates) for e in before)
-    samples = range(first, first + n)
-    candidates = tuple(
-        await together(respond(target, messages, sample=i if n > 1 or i else None, config=config) for i in samples)
-    )
+    id = prompt.next_exchange_id
+
+    async def candidate(at: int) -> str:
+        marks = marked(config, revision=head or "none", exchange=id, candidate=at - first)
+        return await respond(target, messages, sample=at if n > 1 or at else None, config=marks)
+
+    candidates = tuple(await together(candidate(at) for at in range(first, first + n)))
     answered = {"candidates": candidates, "response": candidates[0] if n == 1 else None, "revision": head}
-    return asked.model_copy(update={"id": prompt.next_exchange_id, **answered})
+    return asked.model_copy(update={"id": id, **answered})
 
 
 async def propose(

@@ -8,7 +8,7 @@ from langchain_core.messages import SystemMessage
 from langchain_model_alignment.errors import ConfigurationError
 from langchain_model_alignment.feedback.instructions import PRINCIPLES_HEADING
 from langchain_model_alignment.integrations.entries import Entry
-from langchain_model_alignment.integrations.learning import NameOf, library_for, name_for
+from langchain_model_alignment.integrations.learner import NameOf, library_for, name_for
 from langchain_model_alignment.integrations.store import ConstitutionLibrary
 
 try:

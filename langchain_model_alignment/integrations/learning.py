@@ -4,11 +4,9 @@ Whose principles these are, the caller says by a function of the run. What is ke
 tool takes only words that stand in one of the user's messages, so that no web page can write principles.
 """
 
-import asyncio
 import logging
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
@@ -16,30 +14,22 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.prebuilt import ToolRuntime
 from langgraph.runtime import get_runtime
-from langgraph.store.base import BaseStore
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from langchain_model_alignment.artifacts import one_line
-from langchain_model_alignment.calls import ChatModelLike, as_caller
-from langchain_model_alignment.constitution import Constitution
-from langchain_model_alignment.errors import BudgetError, ConfigurationError, ConflictError, FeedbackError, ModelError
+from langchain_model_alignment.calls import ChatModelLike
+from langchain_model_alignment.errors import BudgetError, ConflictError, FeedbackError, ModelError
 from langchain_model_alignment.feedback.exchanges import Feedback
-from langchain_model_alignment.feedback.findings import Conflict
-from langchain_model_alignment.feedback.principles import PrincipleProposal, Strategy, create_principle_chain
+from langchain_model_alignment.feedback.principles import Strategy
 from langchain_model_alignment.integrations import instructions
-from langchain_model_alignment.integrations.entries import Entry
+from langchain_model_alignment.integrations.learner import Blocking, Learner, NameOf, Place, library_for, name_for
 from langchain_model_alignment.integrations.store import ConstitutionLibrary
 from langchain_model_alignment.loop import make_runnable, run_sync
 
-__all__ = ["FeedbackTurn", "NameOf", "create_feedback_node", "create_feedback_tool", "library_for", "name_for"]
+__all__ = ["FeedbackTurn", "create_feedback_node", "create_feedback_tool"]
 
 logger = logging.getLogger(__name__)
-
-NameOf = str | Callable[[Any], str]
-"""The name of a constitution, or a function from the run's `Runtime` to it, such as `lambda run: run.context.user`."""
-
-_TRIES = 5  # writers of one constitution who may come first
 
 
 class FeedbackTurn(TypedDict, total=False):
@@ -64,7 +54,9 @@ def create_feedback_tool(
 
     The agent copies the user's words; words that no message of the user holds are refused. They become a principle with
     all the checks of `create_principle_chain`, and the constitution's next version in the store. With
-    `ConstitutionMiddleware` in the agent it holds from the next model call on.
+    `ConstitutionMiddleware` in the agent it holds from the next model call on. The `custom` stream and an
+    `EventCallback` get an event of the type `learned`, with `name`, `version`, `principles`, `changes`, `written_by`
+    and `conflicts`.
 
     Args:
         llm: The model that writes principles.
@@ -84,7 +76,7 @@ def create_feedback_tool(
         >>> tool.name, list(tool.tool_call_schema.model_json_schema()["properties"])
         ('learn_from_feedback', ['words', 'kind'])
     """
-    learner = _Learner(llm, strategy)
+    learner = Learner(llm, strategy)
 
     def learn(
         words: Annotated[str, instructions.FEEDBACK_WORDS],
@@ -92,7 +84,7 @@ def create_feedback_tool(
         kind: Annotated[Literal["critique", "kudos"], instructions.FEEDBACK_KIND] = "critique",
     ) -> str:
         given = library_for(library, runtime.store)
-        return run_sync(answer(_Blocking(given), words, kind, runtime))
+        return run_sync(answer(Blocking(given), words, kind, runtime))
 
     async def alearn(
         words: Annotated[str, instructions.FEEDBACK_WORDS],
@@ -102,14 +94,14 @@ def create_feedback_tool(
         return await answer(library_for(library, runtime.store), words, kind, runtime)
 
     async def answer(
-        place: "_Place", words: str, kind: Literal["critique", "kudos"], runtime: ToolRuntime[Any, Any]
+        place: Place, words: str, kind: Literal["critique", "kudos"], runtime: ToolRuntime[Any, Any]
     ) -> str:
         said = _said_in(words, convert_to_messages(runtime.state["messages"]))
         if said is None:
             raise ToolException(instructions.NOT_THEIR_WORDS)
         feedback = Feedback(kind=kind, text=words, response=said)
         try:
-            found = await learner.learn(place, name_for(name, runtime), feedback, runtime.config, runtime.stream_writer)
+            found = await learner.learn(place, name_for(name, runtime), feedback, runtime.config)
         except (ModelError, BudgetError, ConflictError) as error:
             logger.warning("Feedback given to an agent could not be kept: %s", error)
             raise ToolException(instructions.could_not(str(error))) from error
@@ -151,125 +143,24 @@ def create_feedback_node(
         ConflictError: When called: others wrote the same constitution all the time.
         ModelError: When called: the model failed; nothing is kept, and the state is as it was.
     """
-    learner = _Learner(llm, strategy)
+    learner = Learner(llm, strategy)
 
-    async def learn(place: "_Place | None", state: FeedbackTurn, config: RunnableConfig) -> FeedbackTurn:
+    async def learn(place: Place | None, state: FeedbackTurn, config: RunnableConfig) -> FeedbackTurn:
         given, run = state.get("feedback"), get_runtime()
         if given is None:
             return {"feedback": None}
         place = place or library_for(library, run.store)
         feedback = _feedback_in(given, convert_to_messages(state.get("messages", [])))
-        found = await learner.learn(place, name_for(name, run), feedback, config, run.stream_writer)
+        found = await learner.learn(place, name_for(name, run), feedback, config)
         return {"feedback": None, "learned": found.changes}
 
     async def call(state: FeedbackTurn, config: RunnableConfig) -> FeedbackTurn:
         return await learn(None, state, config)
 
     def call_sync(state: FeedbackTurn, config: RunnableConfig) -> FeedbackTurn:
-        return run_sync(learn(_Blocking(library_for(library, get_runtime().store)), state, config))
+        return run_sync(learn(Blocking(library_for(library, get_runtime().store)), state, config))
 
     return make_runnable(call, func=call_sync, name="feedback", input_type=FeedbackTurn, output_type=FeedbackTurn)
-
-
-def library_for(library: ConstitutionLibrary | None, store: BaseStore | None) -> ConstitutionLibrary:
-    """Return the library given, else one in the store of the run.
-
-    Raises:
-        ConfigurationError: There is neither.
-    """
-    if library is not None:
-        return library
-    if store is None:
-        raise ConfigurationError(
-            "There is no store for the principles; give a library, or store=… to create_agent or to compile."
-        )
-    return ConstitutionLibrary(store)
-
-
-def name_for(name: NameOf, run: Any) -> str:
-    """Return the name of the constitution for a run.
-
-    Raises:
-        ConfigurationError: The function did not return a text.
-    """
-    found: Any = name if isinstance(name, str) else name(run)
-    if not isinstance(found, str):
-        raise ConfigurationError(
-            f"The function that names the constitution returned a {type(found).__name__} for this run; let it return "
-            "a text, also where the run has no context."
-        )
-    return found
-
-
-@dataclass(frozen=True)
-class _Blocking:
-    """A library by its sync methods, for a coroutine that sync code runs."""
-
-    library: ConstitutionLibrary
-
-    async def anewest(self, name: str) -> Entry | None:
-        return await asyncio.to_thread(self.library.newest, name)
-
-    async def aput(self, name: str, constitution: Constitution, *, expected: int, reason: str) -> int:
-        return await asyncio.to_thread(self.library.put, name, constitution, expected=expected, reason=reason)
-
-
-_Place = ConstitutionLibrary | _Blocking
-
-
-@dataclass(frozen=True)
-class _Learned:
-    """What became of feedback."""
-
-    changes: list[str]
-    conflicts: list[str]
-
-
-class _Learner:
-    """Turns feedback into the next version of a constitution."""
-
-    def __init__(self, llm: ChatModelLike, strategy: Strategy | None) -> None:
-        self._chain = create_principle_chain(as_caller(llm), strategy=strategy)
-
-    async def learn(
-        self, place: _Place, name: str, feedback: Feedback, config: RunnableConfig, tell: Callable[[Any], None]
-    ) -> _Learned:
-        """Write the next version; where somebody else wrote one meanwhile, decide anew in the face of that."""
-        for left in reversed(range(_TRIES)):
-            entry = await place.anewest(name)
-            before, version = (entry.constitution, entry.version) if entry else (Constitution(), 0)
-            proposal = await self._chain.ainvoke({"feedback": feedback, "constitution": before}, config)
-            after = before.apply_all(proposal.edits)
-            if after.fingerprint() == before.fingerprint():
-                return _Learned([], [])
-            try:
-                version = await place.aput(name, after, expected=version, reason=f"{feedback.kind}: {feedback.text}")
-            except ConflictError:
-                if not left:
-                    raise
-                continue
-            tell(_event(name, version, before, after, proposal))
-            return _Learned(before.diff(after), [_told(found, after) for found in proposal.conflicts])
-        raise AssertionError("unreachable")
-
-
-def _told(found: Conflict, after: Constitution) -> str:
-    texts = (f"{p.id} “{p.text}”" for p in after if p.id in found.ids)
-    return f"{found.why} ({', '.join(texts)})"
-
-
-def _event(
-    name: str, version: int, before: Constitution, after: Constitution, proposal: PrincipleProposal
-) -> dict[str, Any]:
-    """What the `custom` stream is told: a `FeedbackEvent` of the type `principles`, with the constitution's name."""
-    return {
-        "type": "principles",
-        "constitution": {"name": name, "version": version},
-        "principles": [p.model_dump(mode="json") for p in after],
-        "changes": before.diff(after),
-        "written_by": proposal.written_by,
-        "conflicts": [found.model_dump(mode="json") for found in proposal.conflicts],
-    }
 
 
 def _said_in(words: str, messages: Sequence[BaseMessage]) -> str | None:

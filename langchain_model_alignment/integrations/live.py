@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import merge_configs
 
 from langchain_model_alignment.errors import ArtifactError
 from langchain_model_alignment.feedback.records import AlignedPrompt
@@ -13,6 +12,7 @@ from langchain_model_alignment.integrations.entries import Entry
 from langchain_model_alignment.integrations.store import ConstitutionLibrary
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.templates import Template
+from langchain_model_alignment.tracing import marked
 
 if TYPE_CHECKING:
     from langchain_core.prompts import ChatPromptTemplate
@@ -40,7 +40,7 @@ def create_live_prompt(
 
     Returns:
         A Runnable that stands where the prompt stood: `create_live_prompt(…) | llm`. The run of its prompt says in its
-        metadata which version it was (`constitution_name`, `constitution_version`).
+        metadata which version it was (`alignment_constitution`, `alignment_version`).
 
     Raises:
         PromptError: The prompt has parts that cannot be aligned.
@@ -92,7 +92,7 @@ class _Live:
                 read = self._took(self._library.entry(self._name, self._version))
             except ArtifactError as error:
                 raise self._told(error) from error
-        return read.prompt.invoke(inputs, self._named(read.entry, config))
+        return read.prompt.invoke(inputs, _marked(read.entry, config))
 
     async def afill(self, inputs: Any, config: RunnableConfig) -> PromptValue:
         read = self._kept()
@@ -101,7 +101,7 @@ class _Live:
                 read = self._took(await self._library.aentry(self._name, self._version))
             except ArtifactError as error:
                 raise self._told(error) from error
-        return await read.prompt.ainvoke(inputs, self._named(read.entry, config))
+        return await read.prompt.ainvoke(inputs, _marked(read.entry, config))
 
     def _kept(self) -> _Read | None:
         last = self._last
@@ -120,6 +120,6 @@ class _Live:
         was = f'version {self._last.entry.version} of "{self._name}"'
         return ArtifactError(f"The live prompt went by {was} and cannot read it any more: {error}")
 
-    def _named(self, entry: Entry, config: RunnableConfig) -> RunnableConfig:
-        told = {"constitution_name": entry.name, "constitution_version": entry.version}
-        return merge_configs(config, {"metadata": told})
+
+def _marked(entry: Entry, config: RunnableConfig) -> RunnableConfig:
+    return marked(config, constitution=entry.name, version=entry.version)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 from typing_extensions import TypedDict
@@ -36,6 +35,7 @@ from langchain_model_alignment.labeling.state import (
 )
 from langchain_model_alignment.labeling.training import Training
 from langchain_model_alignment.loop import make_runnable
+from langchain_model_alignment.tracing import marked, tell
 from langchain_model_alignment.usage import Usage
 
 __all__ = ["CandidateState", "LabelerEvent", "LabelerState", "create_training_graph"]
@@ -50,6 +50,7 @@ class _Work(TypedDict):
 
     id: str
     data: str
+    step: int
     candidate: CandidateState
     parent: CandidateState | None
     screening: evaluate.Screening | None
@@ -108,7 +109,9 @@ class _Nodes:
                     f"This run was begun with other data, another task or another seed (fingerprint {state['data']}, "
                     f"these have {self._fingerprint}): give the same ones, or begin a new run in another place."
                 )
-            return await step(state, config)
+            marks = {"data": self._fingerprint, "step": state.get("step", 0) + (name == "mutate")}
+            candidate = {"candidate": state["id"]} if "id" in state else {}
+            return await step(state, marked(config, **marks, **candidate))
 
         return make_runnable(checked, name=name, input_type=dict[str, Any], output_type=dict[str, Any])
 
@@ -383,6 +386,7 @@ class _Nodes:
                 _Work(
                     id=id,
                     data=state["data"],
+                    step=state["step"],
                     candidate=candidate,
                     parent=state["candidates"][parent] if parent else None,
                     screening=state.get("screening"),
@@ -392,7 +396,7 @@ class _Nodes:
         ]
 
     def _tell(self, event: LabelerEvent) -> None:
-        get_stream_writer()(event)
+        tell(event)
 
 
 def _after_select(state: LabelerState) -> str:

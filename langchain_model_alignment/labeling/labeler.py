@@ -246,7 +246,8 @@ class Labeler:
         zero_shot: bool = True,
         checkpointer: Checkpointer = None,
     ) -> TrainingResult:
-        graph = create_training_graph(training, keep=keep, zero_shot=zero_shot).compile(checkpointer=checkpointer)
+        loop = create_training_graph(training, keep=keep, zero_shot=zero_shot)
+        graph = loop.compile(checkpointer=checkpointer, name="train")
         named = {"configurable": {"thread_id": "training"}} if checkpointer else {}
         settings = merge_configs(RunnableConfig(**named), config)  # type: ignore[typeddict-item]
         begun = (await graph.aget_state(settings)).next if checkpointer else ()

@@ -249,9 +249,7 @@ def test_the_stream_is_told_what_was_learned():
     store, writer = InMemoryStore(), ScriptedChatModel(says())
     model = ToolModel([calls("be brief"), "Yes."])
     events = list(learning_agent(model, writer, store=store).stream(asked("be brief"), stream_mode="custom"))
-    assert [(e["type"], e["changes"], e["written_by"]) for e in events] == [
-        ("principles", ["+ p1: Be brief."], "model")
-    ]
+    assert [(e["type"], e["changes"], e["written_by"]) for e in events] == [("learned", ["+ p1: Be brief."], "model")]
     assert events[0]["constitution"] == {"name": "tone", "version": 1}
 
 

@@ -133,7 +133,7 @@ async def test_the_trace_says_which_version_it_was(library: ConstitutionLibrary)
     live = create_live_prompt(library, "tone", "Greet {name}.")
     runs = [e async for e in live.astream_events(ASKED, version="v2") if e["event"].endswith("_start")]
     assert [run["name"] for run in runs] == ["live_prompt", "ChatPromptTemplate"]
-    assert runs[1]["metadata"] == {"constitution_name": "tone", "constitution_version": 2}
+    assert runs[1]["metadata"] == {"alignment_constitution": "tone", "alignment_version": 2}
 
 
 async def test_a_store_with_one_form_only_serves_that_form(tmp_path: Path):

@@ -45,6 +45,7 @@ PUBLIC = sorted(
         "Constitution",
         "ConstitutionLibrary",
         "ConstitutionMiddleware",
+        "EventCallback",
         "Feedback",
         "FeedbackRecord",
         "Gate",

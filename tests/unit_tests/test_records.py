@@ -300,8 +300,7 @@ async def test_the_runs_of_a_prompt_say_which_revision_answered():
         events = prompt.as_runnable(llm).astream_events("rope", version="v2")
         runs = [e async for e in events if e["event"].endswith("_start")]
         assert (runs[0]["name"], runs[-1]["name"]) == ("aligned_prompt", "ScriptedChatModel")
-        told = {(run["metadata"]["prompt_revision"], run["metadata"]["constitution"]) for run in runs}
-        assert told == {(prompt.history.head, prompt.constitution.fingerprint())}
+        assert {run["metadata"]["alignment_revision"] for run in runs} == {prompt.history.head}
         assert model.last.messages == prompt.fill("rope")
 
 
