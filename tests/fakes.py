@@ -177,6 +177,13 @@ class ScriptedChatModel(_Scripted):
             self._end()
 
 
+class ToolModel(ScriptedChatModel):
+    """A scripted model that takes tools; a reply may be an ``AIMessage`` that calls one."""
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
+        return self.bind(tool_names=[getattr(tool, "name", "") for tool in tools])
+
+
 def texts(messages: Iterable[BaseMessage]) -> list[str]:
     """The texts of messages, for short assertions."""
     return [message.text for message in messages]

@@ -4,19 +4,20 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_model_alignment import AlignedPrompt, Rulebook
-from tests.fakes import ScriptedChatModel
+from tests.fakes import ScriptedChatModel, ToolModel
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests here")
 
 
-def mind(messages: list[BaseMessage]) -> str:
+def mind(messages: list[BaseMessage]) -> str | AIMessage:
     """Writes the principle that each piece of feedback in the examples asks for, and lets the prompt stay short."""
     system, told = messages[0].text, messages[-1].text
     if "list of principles" in system:
@@ -36,6 +37,9 @@ def mind(messages: list[BaseMessage]) -> str:
         return json.dumps({"edits": [edit, {**edit, "text": "The message names a fee or a fine."}]})
     if "labeling principles" in system:
         return "The message asks something."
+    if system.startswith("You help the customers") and messages[-1].type == "human" and "please" in told:
+        call = {"name": "learn_from_feedback", "args": {"words": "at most two sentences"}, "id": "1"}
+        return AIMessage("", tool_calls=[call])
     if "Which desk" in system:
         paid = ("pa", "fee", "fine", "price", "refund", "charge", "bill", "cost", "card")
         return "heron" if "money" in system and any(word in told for word in paid) else "falcon"
@@ -95,6 +99,41 @@ def test_a_labeler_is_trained_and_its_report_written(
     assert any("money" in p.text for p in Rulebook.load(tmp_path / "rulebook.json").enabled())
     assert "The message is about money." in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Accuracy on new messages: 0." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [[], ["--tools"]])
+def test_an_agent_learns_from_its_user(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    pytest.importorskip("langchain.agents", reason='pip install "langchain-model-alignment[agents]"')
+    llm = ToolModel(mind)
+    monkeypatch.setattr("langchain_model_alignment.models.resolve_chat_model", lambda name: llm)
+    run("agent_that_learns.py", *options, monkeypatch=monkeypatch)
+    asked = [r.messages[0].text for r in llm.requests if r.messages[0].text.startswith("You help the customers")]
+    assert asked[0] == "You help the customers of a bicycle shop."
+    assert asked[-1].endswith("Follow these principles:\n- Write at most two sentences.")
+    assert "p1: Write at most two sentences." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("model")
+def test_a_tracker_of_ones_own_sees_the_training(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    mlflow = MagicMock()
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    run("mlflow_tracking.py", monkeypatch=monkeypatch)
+    told = [call.kwargs["step"] for call in mlflow.log_metrics.call_args_list]
+    assert told == list(range(len(told)))
+    assert len(told) >= 2
+    assert mlflow.log_metrics.call_args.args[0]["calls"] > 0
+    assert mlflow.log_metric.call_args.args[0].startswith("score_c")
+    assert mlflow.set_tag.call_args.args[0] == "stopped_because"
+    assert "Stopped because" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("model")
+def test_without_mlflow_its_example_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(SystemExit, match="pip install mlflow"):
+        run("mlflow_tracking.py", monkeypatch=monkeypatch)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
