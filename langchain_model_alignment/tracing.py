@@ -19,10 +19,11 @@ _PREFIX = "alignment."
 
 
 class EventCallback(BaseCallbackHandler):
-    """Gives a function every event of the feedback loop and of training, to write into a tracker of one's own.
+    """Gives a function every event of the feedback graph and of training, to write into a tracker of one's own.
 
-    The events are those of the graphs' `custom` streams (`FeedbackEvent`, `LabelerEvent`): dicts of plain JSON values
-    whose `type` says what happened. What the function raises is logged by LangChain and ends nothing.
+    The events are those of the graphs' `custom` streams (`FeedbackEvent`, `LabelerEvent`, and `learned` where an agent
+    learns): dicts of plain JSON values whose `type` says what happened. What the function raises is logged by LangChain
+    and ends nothing.
 
     Example:
         >>> from langchain_core.language_models import FakeListChatModel

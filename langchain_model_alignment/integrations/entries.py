@@ -1,5 +1,6 @@
 """One version of a constitution in a library, and how it stands in a store."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -7,12 +8,12 @@ from pydantic import ValidationError
 
 from langchain_model_alignment.artifacts import one_line
 from langchain_model_alignment.constitution import Add, Constitution, Value
-from langchain_model_alignment.errors import AlignmentError, ArtifactError, ConfigurationError
+from langchain_model_alignment.errors import AlignmentError, ArtifactError, ConfigurationError, ConflictError
 from langchain_model_alignment.feedback.files import constitution_from_dict, constitution_to_dict
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.wording import near_duplicate
 
-__all__ = ["SCHEMA_VERSION", "Entry", "as_entry", "as_value", "label_of"]
+__all__ = ["SCHEMA_VERSION", "Entry", "as_entry", "as_value", "conflict", "label_of", "number_in", "only_one"]
 
 SCHEMA_VERSION = 1
 """The version of what is put into the store; a newer one is refused."""
@@ -104,3 +105,34 @@ def as_entry(value: dict[str, Any], name: str) -> Entry:
         if isinstance(error, ArtifactError):
             raise
         raise ArtifactError(f"{where} is damaged: {one_line(error)}.") from error
+
+
+def number_in(key: str) -> int:
+    """Return the version in the key of an entry."""
+    return int(key.partition(".")[0])
+
+
+def only_one(entries: Sequence[Entry]) -> Entry | None:
+    """Return the entry of a version, where there is any.
+
+    Raises:
+        ConflictError: There are two.
+    """
+    if len(entries) > 1:
+        name, version = entries[0].name, entries[0].version
+        raise ConflictError(
+            f'Version {version} of "{name}" was written twice, {" and ".join(e.told() for e in entries)}; '
+            f"look at both with versions and put the right one with expected={version}."
+        )
+    return entries[0] if entries else None
+
+
+def conflict(name: str, expected: int, written: Sequence[Entry]) -> ConflictError:
+    """Return what a writer is told who came second."""
+    if not written:
+        return ConflictError(f'Somebody else is writing "{name}" and does not end; read it and try again.')
+    last = written[-1]
+    return ConflictError(
+        f'Version {last.version} of "{name}" was written {last.told()}, and this one was to follow version {expected}; '
+        f"read it and put again with expected={last.version}."
+    )

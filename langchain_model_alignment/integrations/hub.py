@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from langchain_model_alignment.artifacts import one_line
 from langchain_model_alignment.constitution import Add
 from langchain_model_alignment.errors import ArtifactError, ConflictError, PromptError
 from langchain_model_alignment.feedback.instructions import PRINCIPLES_HEADING
@@ -85,6 +86,8 @@ def pull_prompt(client: "Client", name: str, **options: Any) -> AlignedPrompt:
         raise ArtifactError(f'The prompt "{name}" in LangSmith {error}; only chat prompts of text are read.') from error
     except PromptError as error:
         raise ArtifactError(f'The prompt "{name}" in LangSmith cannot be read: {error}') from error
+    except ValueError as error:  # LangChain's own checks
+        raise ArtifactError(f'The prompt "{name}" in LangSmith is damaged: {one_line(error)}.') from error
     return _with_principles(template)
 
 
@@ -105,8 +108,7 @@ def _prompt_in(manifest: Any) -> "ChatPromptTemplate":
     if not isinstance(messages, list) or not messages:
         raise _OddError("has no messages")
     given = {key: value for key, value in _texts(partials, but_empty=True).items() if value != []}
-    prompt = ChatPromptTemplate([_part_in(message) for message in messages])
-    return prompt.partial(**given) if given else prompt
+    return ChatPromptTemplate([_part_in(message) for message in messages], partial_variables=given)
 
 
 def _part_in(node: Any) -> Any:

@@ -109,9 +109,8 @@ class _Live:
 
     def _took(self, entry: Entry) -> _Read:
         last = self._last
-        same = last is not None and last.entry == entry
-        prompt = last.prompt if last is not None and same else entry.apply_to(self._aligned).to_prompt()
-        self._last = _Read(entry, prompt, time.monotonic())
+        known = last.prompt if last is not None and last.entry == entry else None
+        self._last = _Read(entry, known or entry.apply_to(self._aligned).to_prompt(), time.monotonic())
         return self._last
 
     def _told(self, error: ArtifactError) -> ArtifactError:

@@ -16,7 +16,15 @@ from langgraph.store.base import BaseStore, ListNamespacesOp, MatchCondition, Pu
 from langchain_model_alignment.constitution import Constitution, digest
 from langchain_model_alignment.errors import ArtifactError, ConfigurationError, ConflictError
 from langchain_model_alignment.feedback.records import AlignedPrompt
-from langchain_model_alignment.integrations.entries import Entry, as_entry, as_value, label_of
+from langchain_model_alignment.integrations.entries import (
+    Entry,
+    as_entry,
+    as_value,
+    conflict,
+    label_of,
+    number_in,
+    only_one,
+)
 
 __all__ = ["ConstitutionLibrary", "Entry"]
 
@@ -196,7 +204,7 @@ class ConstitutionLibrary:
                 f"expected={newest}."
             )
         if newest > expected:
-            raise _conflict(name, expected, written)
+            raise conflict(name, expected, written)
         # A store has no compare-and-set. So a writer first claims the version under a key of its own, and writes only
         # after a look that finds nobody else's claim or entry. Of two writers, the one that looks last has the other's
         # claim or entry before its eyes, so at most one goes on; the smaller key stays and the other steps back, so
@@ -209,7 +217,7 @@ class ConstitutionLibrary:
                 rivals = [key for key in (yield from self._claimed(claims, entry.version)) if key != claim]
                 written = yield from self._versions(name, entry.version)
                 if written or time.monotonic() > until:
-                    raise _conflict(name, expected, written)
+                    raise conflict(name, expected, written)
                 if held and not rivals:
                     yield from self._write((*self._entries, label), claim, entry, value)
                     return entry.version
@@ -239,7 +247,7 @@ class ConstitutionLibrary:
         if others := [as_entry(item.value, entry.name) for item in written if item.key != key]:
             # Only after a minute's sleep between the look and the writing, or in a store that shows old data.
             yield PutOp(place, key, None)
-            raise _conflict(entry.name, entry.version - 1, others)
+            raise conflict(entry.name, entry.version - 1, others)
 
     def _claimed(self, claims: tuple[str, ...], version: int) -> Steps[list[str]]:
         items = yield from _search(claims, version)
@@ -251,14 +259,14 @@ class ConstitutionLibrary:
 
     def _newest(self, name: str) -> Steps[Entry | None]:
         items = yield from _search((*self._entries, label_of(name)), None)
-        last = max((_number_in(item.key) for item in items), default=None)  # only that one is read, of maybe thousands
-        return _only([as_entry(item.value, name) for item in items if _number_in(item.key) == last])
+        last = max((number_in(item.key) for item in items), default=None)  # only that one is read, of maybe thousands
+        return only_one([as_entry(item.value, name) for item in items if number_in(item.key) == last])
 
     def _entry(self, name: str, version: int | None) -> Steps[Entry]:
         if version is None:
             found = yield from self._newest(name)
         else:
-            found = _only((yield from self._versions(name, version)))
+            found = only_one((yield from self._versions(name, version)))
         if found is None:
             names = yield from self._names()
             here = f"it has {', '.join(names[:10])}" if names else "it is empty"
@@ -318,29 +326,3 @@ def _search(place: tuple[str, ...], version: int | None) -> Steps[list[SearchIte
                 raise
         else:
             return [item for item in found if tuple(item.namespace) == place]
-
-
-def _number_in(key: str) -> int:
-    """The version in the key of an entry."""
-    return int(key.partition(".")[0])
-
-
-def _only(entries: Sequence[Entry]) -> Entry | None:
-    """The one entry of a version, where there is any."""
-    if len(entries) > 1:
-        name, version = entries[0].name, entries[0].version
-        raise ConflictError(
-            f'Version {version} of "{name}" was written twice, {" and ".join(e.told() for e in entries)}; '
-            f"look at both with versions and put the right one with expected={version}."
-        )
-    return entries[0] if entries else None
-
-
-def _conflict(name: str, expected: int, written: Sequence[Entry]) -> ConflictError:
-    if not written:
-        return ConflictError(f'Somebody else is writing "{name}" and does not end; read it and try again.')
-    last = written[-1]
-    return ConflictError(
-        f'Version {last.version} of "{name}" was written {last.told()}, and this one was to follow version {expected}; '
-        f"read it and put again with expected={last.version}."
-    )

@@ -132,6 +132,11 @@ def test_a_public_prompt_of_somebody_else_is_pulled_only_where_it_is_asked_for(c
     assert pulled.effective.variables == ("q",)
 
 
+def test_a_partial_may_be_called_anything(client: Client, hub: Hub):
+    hub.prompts["odd"] = [chat(human("{self}: {q}"), partial_variables={"self": "Me"})]
+    assert pull_prompt(client, "odd").fill("Why?")[0].text == "Me: Why?"
+
+
 def test_a_plain_prompt_template_and_fixed_messages_are_read(client: Client, hub: Hub):
     hub.prompts["plain"] = [dumpd(PromptTemplate.from_template("Greet {name}."))]
     hub.prompts["fixed"] = [dumpd(ChatPromptTemplate([SystemMessage("Be {kind}."), ("human", "{q}")]))]
@@ -173,6 +178,10 @@ MODEL = node("langchain", "chat_models", "openai", "ChatOpenAI", base_url="https
         (chat(human("{x:>9999999}")), "cannot be read: The prompt formats"),
         (chat(human("{x}"), partial_variables={"x": MODEL}), "has a partial value that is no text"),
         (chat(human("{x}", partial_variables={"x": 1})), "has a partial value that is no text"),
+        (
+            chat(node("langchain", "prompts", "chat", "MessagesPlaceholder", variable_name="h", n_messages=-1)),
+            "is damag",
+        ),
         (chat(node("langchain", "prompts", "chat", "MessagesPlaceholder")), "has a placeholder without a name"),
         (chat(node("langchain", "schema", "messages", "AIMessage", content="x", tool_calls=[1])), "with tool_calls"),
         (chat(node("langchain", "schema", "messages", "HumanMessage", content=[{"a": 1}])), "that is no text"),
