@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, get_type_hints
 
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables.config import ensure_config
 from pydantic import Field, create_model
 from typing_extensions import is_typeddict
 
-__all__ = ["make_runnable", "run_sync"]
+__all__ = ["GraphNode", "make_runnable", "run_sync"]
 
 T = TypeVar("T")
 In = TypeVar("In")
@@ -161,6 +162,38 @@ def make_runnable(
     call_sync.__annotations__ = types
     runnable: RunnableLambda[In, Out] = RunnableLambda(call_sync, afunc=call, name=name)
     return runnable.with_config()  # a binding, which has `configurable_alternatives`; a bare function has not
+
+
+class GraphNode(Runnable[In, Out]):
+    """A node of a graph out of one coroutine function, for `invoke` and `ainvoke` alike.
+
+    LangGraph traces each node; what `make_runnable` makes would be traced once more inside it, under the same name.
+    """
+
+    def __init__(
+        self,
+        afunc: Callable[[In, RunnableConfig], Coroutine[Any, Any, Out]],
+        *,
+        name: str,
+        func: Callable[[In, RunnableConfig], Out] | None = None,
+    ) -> None:
+        """Make the node.
+
+        Args:
+            afunc: Takes the state and the config.
+            name: What the node is called outside a graph.
+            func: The sync form, where it is not the coroutine run to its end.
+        """
+        self.name, self._afunc, self._func = name, afunc, func
+
+    def invoke(self, input: In, config: RunnableConfig | None = None, **kwargs: Any) -> Out:
+        """Run the step from sync code."""
+        config = ensure_config(config)
+        return run_sync(self._afunc(input, config)) if self._func is None else self._func(input, config)
+
+    async def ainvoke(self, input: In, config: RunnableConfig | None = None, **kwargs: Any) -> Out:
+        """Run the step."""
+        return await self._afunc(input, ensure_config(config))
 
 
 def _shown_as(kind: Any) -> Any:

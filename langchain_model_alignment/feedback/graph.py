@@ -4,10 +4,9 @@ State holds plain JSON values only; models, gates and caches are closed over by 
 uncompiled, so that the caller chooses the checkpointer, and works as a subgraph under any context.
 """
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable
 from langgraph.graph import END, START, StateGraph
 
 from langchain_model_alignment.calls import ChatModelLike, as_caller
@@ -15,7 +14,7 @@ from langchain_model_alignment.errors import ConfigurationError
 from langchain_model_alignment.feedback.loop_nodes import Nodes
 from langchain_model_alignment.feedback.loop_state import FeedbackEvent, FeedbackInput, FeedbackOutput, FeedbackState
 from langchain_model_alignment.feedback.principles import Strategy
-from langchain_model_alignment.loop import make_runnable
+from langchain_model_alignment.loop import GraphNode
 
 __all__ = ["FeedbackEvent", "FeedbackInput", "FeedbackOutput", "FeedbackState", "create_feedback_graph"]
 
@@ -95,7 +94,7 @@ def create_feedback_graph(
         FeedbackState, input_schema=FeedbackInput, output_schema=FeedbackOutput
     )
     for step in (nodes.respond, nodes.check, nodes.replay, nodes.explain, nodes.extract, nodes.update):
-        graph.add_node(step.__name__, _node(step))
+        graph.add_node(step.__name__, GraphNode(step, name=step.__name__))
     for turn in (nodes.begin, nodes.review, nodes.edit, nodes.go_back, nodes.decide, nodes.confirm):
         graph.add_node(turn.__name__, turn)
     graph.add_edge(START, "begin")
@@ -112,8 +111,3 @@ def create_feedback_graph(
     graph.add_conditional_edges("edit", nodes.after_edit, ["update", "respond"])
     graph.add_edge("update", "respond")
     return graph
-
-
-def _node(step: Callable[[FeedbackState, RunnableConfig], Coroutine[Any, Any, FeedbackState]]) -> Runnable[Any, Any]:
-    """Make a node that serves `invoke` and `ainvoke` alike."""
-    return make_runnable(step, name=step.__name__, input_type=FeedbackState, output_type=FeedbackState)

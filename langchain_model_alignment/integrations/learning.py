@@ -25,7 +25,7 @@ from langchain_model_alignment.feedback.principles import Strategy
 from langchain_model_alignment.integrations import instructions
 from langchain_model_alignment.integrations.learner import Blocking, Learner, NameOf, Place, library_for, name_for
 from langchain_model_alignment.integrations.store import ConstitutionLibrary
-from langchain_model_alignment.loop import make_runnable, run_sync
+from langchain_model_alignment.loop import GraphNode, run_sync
 
 __all__ = ["FeedbackTurn", "create_feedback_node", "create_feedback_tool"]
 
@@ -160,7 +160,7 @@ def create_feedback_node(
     def call_sync(state: FeedbackTurn, config: RunnableConfig) -> FeedbackTurn:
         return run_sync(learn(Blocking(library_for(library, get_runtime().store)), state, config))
 
-    return make_runnable(call, func=call_sync, name="feedback", input_type=FeedbackTurn, output_type=FeedbackTurn)
+    return GraphNode(call, func=call_sync, name="feedback")
 
 
 def _said_in(words: str, messages: Sequence[BaseMessage]) -> str | None:

@@ -34,7 +34,7 @@ from langchain_model_alignment.labeling.state import (
     proposal_of,
 )
 from langchain_model_alignment.labeling.training import Training
-from langchain_model_alignment.loop import make_runnable
+from langchain_model_alignment.loop import GraphNode
 from langchain_model_alignment.tracing import marked, tell
 from langchain_model_alignment.usage import Usage
 
@@ -113,7 +113,7 @@ class _Nodes:
             candidate = {"candidate": state["id"]} if "id" in state else {}
             return await step(state, marked(config, **marks, **candidate))
 
-        return make_runnable(checked, name=name, input_type=dict[str, Any], output_type=dict[str, Any])
+        return GraphNode(checked, name=name)
 
     async def begin(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
         """Put up what training begins with; a run that ended goes on from where it stood."""

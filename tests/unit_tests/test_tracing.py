@@ -146,6 +146,25 @@ def test_each_answer_is_marked_with_revision_exchange_and_candidate():
     assert marks == {(run.data.history.head, "e2", at) for at in (0, 1)}
 
 
+@pytest.mark.parametrize(
+    ("graph", "value"),
+    [
+        (create_feedback_graph(ScriptedChatModel(reply)), {"prompt": "Greet {name}.", "inputs": {"name": "Ada"}}),
+        (create_labeler_graph(maker_of(), TABLE), {"steps": 1}),
+    ],
+    ids=["feedback", "labeler"],
+)
+async def test_a_node_is_one_run_and_the_model_stands_right_below_it(graph: Any, value: Any):
+    app = graph.compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "1"}}
+    runs = [e async for e in app.astream_events(value, config, version="v2") if e["event"].endswith("_start")]
+    names = {run["run_id"]: run["name"] for run in runs}
+    doubled = [run["name"] for run in runs if run["parent_ids"] and names[run["parent_ids"][-1]] == run["name"]]
+    assert doubled == []
+    assert {len(run["parent_ids"]) for run in runs if run["name"] == "ScriptedChatModel"} == {2}
+    assert not [name for name in names.values() if name.startswith("Runnable")]
+
+
 # -- logging ---------------------------------------------------------------------------------------------------
 
 
