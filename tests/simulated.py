@@ -140,6 +140,36 @@ class LogprobWorld(SimulatedWorld):
         return logprob_message({"yes": sure, "no": 1 - sure})
 
 
+class ChecklistWorld(SimulatedWorld):
+    """The same world for a small model: it knows which statements are true, and what to make of them less well."""
+
+    def __call__(self, messages: list[BaseMessage]) -> Any:
+        asked = messages[-1].text
+        if asked.startswith(f"Question: {QUESTION}"):
+            statements, row = re.findall(r"^\d+\. (.*)$", asked, re.MULTILINE), row_in(messages[-1])
+            return checklist_message([*self.checks(statements, row), ("label", {}), (":", {}), self.own(row)])
+        if kind_of(messages) == "label":
+            return logprob_message(self.own(row_in(messages[-1]))[1])
+        return super().__call__(messages)
+
+    def checks(self, statements: Sequence[str], row: str) -> list[tuple[str, Mapping[str, float]]]:
+        tokens: list[tuple[str, Mapping[str, float]]] = []
+        for number, statement in enumerate(statements, 1):
+            yes = 0.8 if set(re.findall(r"\w+", statement)) & set(row.split()) & set(ANIMALS) else 0.1
+            word = " yes" if yes > 0.5 else " no"
+            tokens += [(str(number), {}), (word, {" yes": yes, " no": 1 - yes}), ("\n", {})]
+        return tokens
+
+    def own(self, row: str) -> tuple[str, Mapping[str, float]]:
+        sure = 0.9 if set(row.split()) & self.knows else 0.6
+        return "yes", {"yes": sure, "no": 1 - sure}
+
+
+def small_model() -> LogprobModel:
+    """A model that is taken for a small one by its name, in the world of checklists."""
+    return LogprobModel(ChecklistWorld(), model_name="tiny-1.5b")
+
+
 def kind_of(messages: Sequence[BaseMessage]) -> str:
     """What a request is for: a label, the principle that decided, edits, or a sentence."""
     if messages[0].text.startswith(QUESTION):

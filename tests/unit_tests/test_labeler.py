@@ -33,8 +33,10 @@ from tests.simulated import (
     model_of,
     rows,
     rows_in,
+    small_model,
 )
 
+WAYS = ["text", "logprob", "checks"]
 TABLE, VALIDATION = rows(70), rows(40, seed=1)
 Trained = tuple[TrainingResult, list[str], str]
 START = {"yes": ["The text speaks of a cat."], "no": ["The text speaks of a lamp."]}
@@ -100,7 +102,7 @@ def test_training_ends_no_worse_than_it_began_and_than_without_principles():
     assert result.scorecard["accuracy"] == pytest.approx(best)
 
 
-@pytest.mark.parametrize("model", [model_of, lambda: LogprobModel(LogprobWorld())], ids=["text", "logprob"])
+@pytest.mark.parametrize("model", [model_of, lambda: LogprobModel(LogprobWorld()), small_model], ids=WAYS)
 def test_what_can_be_learned_is_learned(model: Any):
     maker = maker_of(model=model())
     result = maker.train(rows(120), VALIDATION, steps=4)
@@ -148,7 +150,7 @@ def trained(table: Any = TABLE, seed: int = 0, model: Any = None) -> Trained:
     return result, sorted(request.text for request in model.requests), json.dumps(predictions)
 
 
-@pytest.mark.parametrize("model", [model_of, lambda: LogprobModel(LogprobWorld())], ids=["text", "logprob"])
+@pytest.mark.parametrize("model", [model_of, lambda: LogprobModel(LogprobWorld()), small_model], ids=WAYS)
 def test_equal_seeds_and_answers_are_equal_byte_for_byte(model: Any):
     one, two = trained(model=model()), trained(model=model())
     assert one[0].rulebook.to_json() == two[0].rulebook.to_json()
@@ -228,7 +230,7 @@ def test_calibration_rows_are_kept_apart_from_mistakes_and_validation():
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 20, 30, 60, 90, 100, 110, 130, 150])
-@pytest.mark.parametrize("model", [model_of, lambda: LogprobModel(LogprobWorld())], ids=["text", "logprob"])
+@pytest.mark.parametrize("model", [model_of, lambda: LogprobModel(LogprobWorld()), small_model], ids=WAYS)
 def test_a_budget_of_calls_is_never_exceeded_and_ends_with_the_best_so_far(limit: int, model: Any):
     asked = model()
     maker = maker_of(model=asked, budget=Budget(max_calls=limit), hparams={"block_size": 8})

@@ -16,7 +16,7 @@ from langchain_model_alignment.labeling.labeler import Labeler
 from langchain_model_alignment.labeling.records import TrainingResult
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from tests.fakes import ScriptedChatModel
-from tests.simulated import LogprobModel, LogprobWorld, SimulatedWorld, kind_of, maker_of, model_of, rows
+from tests.simulated import LogprobModel, LogprobWorld, SimulatedWorld, kind_of, maker_of, model_of, rows, small_model
 
 TABLE = rows(60)
 THREAD: Any = {"configurable": {"thread_id": "t"}}
@@ -34,7 +34,9 @@ def book_in(state: dict[str, Any]) -> Rulebook:
 # -- state and events
 
 
-@pytest.mark.parametrize("model", [model_of(), LogprobModel(LogprobWorld())], ids=["text", "logprob"])
+@pytest.mark.parametrize(
+    "model", [model_of(), LogprobModel(LogprobWorld()), small_model()], ids=["text", "logprob", "checks"]
+)
 def test_the_state_is_plain_json_after_every_node(model: Any):
     states = list(compiled(maker_of(model=model)).stream({"steps": 2}, stream_mode="values"))
     assert len(states) > 8

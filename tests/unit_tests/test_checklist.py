@@ -1,0 +1,119 @@
+"""A rulebook whose principles a small model checks one by one, in one answer."""
+
+from typing import Any
+
+import pytest
+
+from langchain_model_alignment.labeling.calibration import Calibration
+from langchain_model_alignment.labeling.classifier import create_classifier_chain
+from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.labeling.scoring import MOST_CHECKS
+from tests.simulated import ANIMALS, TASK, LogprobModel, book_of, checklist_message, maker_of, rows, small_model
+
+RULES = {"yes": ["It names a cat."], "no": ["It names a chair."]}
+EVEN = [("label", {}), (":", {}), (" yes", {"yes": 0.5, "no": 0.5})]
+
+
+def answer(*shares: float) -> Any:
+    """An answer that says how likely it is that each statement is true, and nothing of the label."""
+    tokens: list[Any] = []
+    for number, share in enumerate(shares, 1):
+        tokens += [(str(number), {}), (" yes", {" yes": share, " no": 1 - share}), ("\n", {})]
+    return checklist_message([*tokens, *EVEN])
+
+
+def predict(said: Any, book: Rulebook, **options: Any) -> tuple[Any, LogprobModel]:
+    model = LogprobModel(said)
+    return create_classifier_chain(model, TASK, book, **options).invoke({"text": "a cat"}), model
+
+
+def checklist(**fields: Any) -> Rulebook:
+    return book_of(RULES, scoring="checks", **fields)
+
+
+def test_a_principle_that_is_true_of_the_row_speaks_for_its_label():
+    assert predict(answer(0.9, 0.1), checklist())[0]["prediction"] == "yes"
+    assert predict(answer(0.1, 0.9), checklist())[0]["prediction"] == "no"
+
+
+def test_the_learned_weights_decide_between_principles_that_disagree():
+    heavy = Calibration(bias=(0.0, 0.0), weights=(0.1, 1.0))
+    assert predict(answer(0.9, 0.8), checklist(calibration=heavy))[0]["prediction"] == "no"
+
+
+def test_all_is_asked_in_one_call_that_ends_with_the_row():
+    found, model = predict(answer(0.9, 0.1), checklist(), explain=True)
+    assert model.calls == 1
+    assert found["request"].endswith(
+        "Labels: yes, no\nStatements:\n1. It names a cat.\n2. It names a chair.\nText: text: a cat"
+    )
+
+
+def test_the_answer_has_room_for_every_line_and_no_more():
+    _, model = predict(answer(0.9, 0.1), checklist())
+    assert model.last.kwargs["max_tokens"] == 3 + 3 + 4
+    many = book_of({"yes": [f"It names a {n}." for n in range(11)]}, scoring="checks")
+    assert predict(answer(*[0.5] * 11), many)[1].last.kwargs["max_tokens"] == 9 * 3 + 2 * 4 + 4
+
+
+def test_the_principles_that_decided_are_those_of_the_label_that_are_true():
+    found, _ = predict(answer(0.9, 0.8), checklist(), explain=True)
+    assert (found["prediction"], found["principle_ids"]) == ("yes", ["p1"])
+
+
+def test_the_prefix_is_the_same_for_all_rows():
+    book = checklist()
+    assert book.prefix() == book.prefix()
+    first, second = book.human_text("text: a cat"), book.human_text("text: a chair")
+    assert first.removesuffix("text: a cat") == second.removesuffix("text: a chair")
+
+
+def test_an_answer_without_a_checklist_is_read_by_its_words():
+    assert predict("label: no", checklist())[0]["prediction"] == "no"
+    assert predict("I cannot say.", checklist())[0]["prediction"] == ""
+
+
+@pytest.mark.parametrize("n", [0, MOST_CHECKS + 1])
+def test_nothing_or_too_much_to_check_is_asked_as_one_question(n: int):
+    book = book_of({"yes": [f"It names a {n}." for n in range(n)]}, scoring="checks")
+    assert not book.is_checklist
+    assert predict("yes", book)[1].last.kwargs["max_tokens"] == 1
+
+
+def test_principles_that_are_switched_off_are_not_checked():
+    book = checklist()
+    off = book.model_copy(
+        update={
+            "constitution": book.constitution.model_copy(
+                update={
+                    "principles": tuple(
+                        p.model_copy(update={"enabled": p.id != "p1"}) for p in book.constitution.principles
+                    )
+                }
+            )
+        }
+    )
+    assert off.owners() == (1,)
+    assert "1. It names a chair." in off.human_text("text: a")
+
+
+def test_as_a_prompt_it_asks_for_the_label_in_plain_words():
+    assert "Answer with one label" in checklist().to_prompt().invoke({"text": "a cat"}).to_messages()[0].text
+
+
+def test_a_small_model_is_trained_by_checklists_and_gains():
+    maker = maker_of(model=small_model(), hparams={"block_size": 10})
+    result = maker.train(rows(160), rows(60, seed=1), steps=4)
+    assert result.rulebook.scoring == "checks"
+    assert result.rulebook.calibration is not None
+    assert len(result.rulebook.calibration.weights) == len(result.rulebook.enabled())
+    assert result.zero_shot is not None
+    assert result.scorecard["accuracy"] > result.zero_shot["accuracy"] + 0.1
+
+
+def test_training_asks_no_further_call_for_what_decided():
+    model = small_model()
+    maker = maker_of(model=model)
+    book = maker.train_step(maker.rulebook({"yes": [f"It names a {ANIMALS[5]}."]}), rows(160))
+    assert not any("Which principle" in request.messages[-1].text for request in model.requests)
+    assert any(found.decided for found in book.evidence.values())
