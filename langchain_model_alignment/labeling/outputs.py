@@ -1,0 +1,208 @@
+"""Where labeled rows are written: into a folder beside their place, and to their place when all are there."""
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from langchain_model_alignment.artifacts import make_place
+from langchain_model_alignment.errors import ArtifactError, DataError
+from langchain_model_alignment.labeling.sinks import JsonSink, Sink, make_sink, schema_of
+from langchain_model_alignment.labeling.tables import Entry, Scan, check_suffix, together
+
+__all__ = ["Output", "check_out", "failures_of", "unfinished"]
+
+_ROWS = 500  # written at once
+_SECONDS = 1.0  # after which fewer are written too
+
+
+def unfinished(out: Path) -> Path:
+    """The folder of a run that is not finished: its rows so far, and what it needs to go on.
+
+    Example:
+        >>> unfinished(Path("labels.csv")).name
+        'labels.csv.unfinished'
+    """
+    return out.with_name(f"{out.name}.unfinished")
+
+
+def failures_of(out: Path) -> Path:
+    """The file of rows that could not be read or labeled.
+
+    Example:
+        >>> failures_of(Path("labels.csv")).name
+        'labels.csv.failures.jsonl'
+    """
+    return out.with_name(f"{out.name}.failures.jsonl")
+
+
+def check_out(out: Path, files: Sequence[Path]) -> None:
+    """Refuse to write over what is read, or into what would be read the next time.
+
+    Raises:
+        DataError: `out` is one of the files or lies among them, or its name tells no format.
+        ArtifactError: Its folder cannot be made or written to.
+    """
+    if out.suffix:
+        check_suffix(out)
+        if out.is_dir():
+            raise DataError(f"{out} is a folder; give the name of a file, or of a folder without an ending.")
+    elif out.is_file():
+        raise DataError(f"{out} is a file whose name tells no format; end it in .csv, .json, .jsonl or .parquet.")
+    if out.exists() and any(out.samefile(file) for file in files if file.exists()):
+        raise DataError(f"{out} is the table to be labeled; write to another file.")
+    folder = out.resolve() if not out.suffix else None
+    if folder and any(folder in file.resolve().parents for file in files):
+        raise DataError(f"{out} holds the tables to be labeled; write to another folder.")
+    make_place(out)
+
+
+class Output:
+    """The labeled rows of files, in their order, and the rows that failed.
+
+    Args:
+        out: A file for all of them; a folder, a name without an ending, for a file each.
+        scans: The files, and what is in them.
+        added: The columns that rows get, each with values that tell its type.
+
+    Raises:
+        DataError: A .parquet file cannot hold a column whose type changes.
+        ConfigurationError: A .parquet file is to be written, and pyarrow is not installed.
+        ArtifactError: The folder beside `out` cannot be made.
+    """
+
+    def __init__(self, out: Path, scans: dict[Path, Scan], added: dict[str, Sequence[Any]]) -> None:
+        self.out = out
+        self.folder = unfinished(out)
+        self.rows = self.failures = 0
+        self._scans = scans
+        self._added = added
+        self._many = not out.suffix
+        self._base = Path(os.path.commonpath([file.absolute().parent for file in scans]))
+        wholes = scans if self._many else {out: together(list(scans.values()))}
+        self._schemas = {p: schema_of(s, added) for p, s in wholes.items() if p.suffix.lower() == ".parquet"}
+        self._wholes = wholes
+        self._file: Path | None = None
+        self._sink: Sink | None = None
+        self._failed: JsonSink | None = None
+        self._waiting: list[dict[str, Any]] = []
+        self._written_at = time.monotonic()
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def write(self, entry: Entry, row: dict[str, Any]) -> None:
+        """Write a row.
+
+        Raises:
+            ArtifactError: The disk is full, or not there any more.
+        """
+        if self._sink is None or (self._many and entry.file != self._file):
+            self._next(entry.file)
+        self._waiting.append(row)
+        self.rows += 1
+        if len(self._waiting) >= _ROWS or time.monotonic() - self._written_at > _SECONDS:
+            self._flush()
+
+    def fail(self, entry: Entry, kind: str, error: str) -> None:
+        """Note a row that could not be read, or not be labeled.
+
+        Raises:
+            ArtifactError: The disk is full, or not there any more.
+        """
+        place = {"file": str(entry.file), "line": entry.number, "kind": kind, "error": error}
+        what = {"text": entry.text} if entry.row is None else {"row": entry.row}
+        try:
+            if self._failed is None:
+                self._failed = JsonSink(self._failures, lines=True)
+            self._failed.write([place | what])
+        except OSError as broken:
+            raise self._unwritable(broken) from broken
+        self.failures += 1
+
+    def finish(self) -> None:
+        """Put everything in its place.
+
+        Raises:
+            ArtifactError: The disk is full, or not there any more.
+        """
+        self.close()
+        try:
+            if self._many:
+                for file in self._scans:
+                    if (part := self._part(file)).exists():
+                        place = self.out / part.relative_to(self.folder / "rows")
+                        place.parent.mkdir(parents=True, exist_ok=True)
+                        os.replace(part, place)
+            else:
+                os.replace(self._part(self.out), self.out.resolve())  # a link stays a link
+            if self.failures:
+                os.replace(self._failures, failures_of(self.out))
+            else:
+                failures_of(self.out).unlink(missing_ok=True)
+            shutil.rmtree(self.folder / "rows")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close(self) -> None:
+        """Write what waits, and end the files, so that each can be read as it is.
+
+        Raises:
+            ArtifactError: The disk is full, or not there any more.
+        """
+        self._flush()
+        try:
+            for sink in (self._sink, self._failed):
+                if sink is not None:
+                    sink.close()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._sink = self._failed = None
+
+    def discard(self) -> None:
+        """Remove the folder beside the place."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def place_of(self, entry: Entry) -> Path:
+        """Return the file, by its name, that a row goes to."""
+        return entry.file if self._many else self.out
+
+    @property
+    def _failures(self) -> Path:
+        return self.folder / "failures.jsonl"
+
+    def _part(self, file: Path) -> Path:
+        rows = self.folder / "rows"
+        return rows / (file.absolute().relative_to(self._base) if self._many else file.name)
+
+    def _next(self, file: Path) -> None:
+        self._flush()
+        whole = file if self._many else self.out
+        columns = [*self._wholes[whole].columns, *self._added]
+        try:
+            if self._sink is not None:
+                self._sink.close()
+            part = self._part(whole)
+            part.parent.mkdir(parents=True, exist_ok=True)
+            self._sink, self._file = make_sink(part, columns, self._schemas.get(whole)), file
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _flush(self) -> None:
+        self._written_at = time.monotonic()
+        if self._sink is None or not self._waiting:
+            return
+        try:
+            self._sink.write(self._waiting)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._waiting.clear()
+
+    def _unwritable(self, error: OSError) -> ArtifactError:
+        return ArtifactError(
+            f"{self.folder} cannot be written ({error.strerror or error}); free the disk and give the same command "
+            "again, or choose another place."
+        )
