@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from langchain_model_alignment.labeling.records import TrainingHyperparameters, TrainingResult
     from langchain_model_alignment.labeling.report import write_report
     from langchain_model_alignment.labeling.rulebook import Rulebook
+    from langchain_model_alignment.labeling.stream import alabel_file, astream_labels, label_file
     from langchain_model_alignment.labeling.task import LabelingTask
     from langchain_model_alignment.local import local_chat_model
     from langchain_model_alignment.models import resolve_chat_model
@@ -79,8 +80,10 @@ _WHERE = {
     "Usage": "usage",
     "aalign_batch": "feedback.batch.align",
     "adherence_table": "feedback.adherence",
+    "alabel_file": "labeling.stream",
     "align_batch": "feedback.batch.align",
     "areplay": "feedback.replay",
+    "astream_labels": "labeling.stream",
     "create_adherence_chain": "feedback.adherence",
     "create_batch_chain": "feedback.batch.align",
     "create_classifier_chain": "labeling.classifier",
@@ -99,6 +102,7 @@ _WHERE = {
     "create_prompt_update_chain": "feedback.updates",
     "errors": "errors",
     "from_langsmith": "integrations.langsmith",
+    "label_file": "labeling.stream",
     "labeler": "labeling.labeler",
     "local_chat_model": "local",
     "pull_prompt": "integrations.hub",
@@ -138,8 +142,10 @@ __all__ = [
     "Usage",
     "aalign_batch",
     "adherence_table",
+    "alabel_file",
     "align_batch",
     "areplay",
+    "astream_labels",
     "create_adherence_chain",
     "create_batch_chain",
     "create_classifier_chain",
@@ -158,6 +164,7 @@ __all__ = [
     "create_prompt_update_chain",
     "errors",
     "from_langsmith",
+    "label_file",
     "labeler",
     "local_chat_model",
     "pull_prompt",

@@ -1,7 +1,7 @@
 """Work on many things side by side, a bounded number at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 __all__ = ["gather_from", "stream_from"]
@@ -58,7 +58,7 @@ async def gather_from(source: Iterable[S], work: Callable[[S], Awaitable[T]], wi
 
 async def stream_from(
     source: Iterable[S], work: Callable[[S], Awaitable[T]], width: int, ahead: int = 1024
-) -> AsyncIterator[list[T]]:
+) -> AsyncGenerator[list[T], None]:
     """Work on what a source yields, `width` things at a time, and hand the results out in the order of the source.
 
     Unlike `gather_from` it never holds more than `ahead` things, however long the source is: where one takes long, the

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class Output:
         ArtifactError: The folder beside `out` cannot be made.
     """
 
-    def __init__(self, out: Path, scans: dict[Path, Scan], added: dict[str, Sequence[Any]]) -> None:
+    def __init__(self, out: Path, scans: dict[Path, Scan], added: Mapping[str, Sequence[Any]]) -> None:
         self.out = out
         self.folder = unfinished(out)
         self.rows = self.failures = 0

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -163,7 +163,7 @@ class _ParquetSink:
             part.unlink()
 
 
-def schema_of(found: Scan, added: dict[str, Sequence[Any]]) -> Any:
+def schema_of(found: Scan, added: Mapping[str, Sequence[Any]]) -> Any:
     """Return the Arrow schema for the rows of files and columns of ours.
 
     Args:

@@ -5,11 +5,8 @@ one record makes equal rows cost once and makes a killed run go on: the same com
 beginning, which takes seconds, asks only about rows that have no label yet, and writes the same file.
 """
 
-import asyncio
 import shutil
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,47 +16,19 @@ from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.constitution import digest
-from langchain_model_alignment.errors import AlignmentError, BadRequestError, DataError
+from langchain_model_alignment.errors import AlignmentError, DataError
 from langchain_model_alignment.gathering import stream_from
 from langchain_model_alignment.labeling.cascade import Cascade, Saved
-from langchain_model_alignment.labeling.classifier import Classifier, Labeled, Prediction
-from langchain_model_alignment.labeling.kept import Kept, key_of
+from langchain_model_alignment.labeling.classifier import Classifier, Prediction
+from langchain_model_alignment.labeling.file_pass import AHEAD, FilePass, Labels, Progress, classifiers_of
+from langchain_model_alignment.labeling.kept import Kept
 from langchain_model_alignment.labeling.outputs import Output, check_out, failures_of, unfinished
 from langchain_model_alignment.labeling.rulebook import Rulebook
-from langchain_model_alignment.labeling.tables import Entry, Scan, Source, find_files, read_entries, scan, together
+from langchain_model_alignment.labeling.tables import Scan, Source, find_files, scan
 from langchain_model_alignment.labeling.tally import Tally
 from langchain_model_alignment.loop import run_sync
 
 __all__ = ["FileLabels", "Progress", "alabel_file", "astream_labels", "label_file"]
-
-_AHEAD = 32  # rows that may wait for a slow one before them, for each call at once
-_TOLD = 0.2  # seconds between two reports of progress
-_WINDOW = 30.0  # seconds over which the rate is taken
-_REFUSED = 100  # rows that are all refused as they stand: the others would be too
-
-Labels = Classifier | Cascade
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far labeling is.
-
-    Attributes:
-        done: Rows that are written.
-        total: Rows that there are.
-        rate: Rows a second, lately.
-        failed: Rows that could not be read or labeled.
-    """
-
-    done: int
-    total: int
-    rate: float
-    failed: int
-
-    @property
-    def left(self) -> float | None:
-        """Seconds that the rest will take at this rate; None while nothing is known."""
-        return (self.total - self.done) / self.rate if self.rate else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +39,7 @@ class FileLabels:
         out: Where the rows are.
         failures: Where the rows are that could not be read or labeled; None where there are none.
         tally: How many rows got which label, and how many are right where that is known.
+        unreadable: Rows that are left out, because they could not be read.
         asked: Rows that the model was asked about; the others are equal to one of them, or were known from before.
         saved: What a cascade saved.
         seconds: How long it took.
@@ -78,6 +48,7 @@ class FileLabels:
     out: Path
     failures: Path | None
     tally: Tally
+    unreadable: int
     asked: int
     saved: Saved | None
     seconds: float
@@ -91,7 +62,7 @@ async def astream_labels(
     explain: bool = False,
     threshold: float | None = None,
     config: RunnableConfig | None = None,
-) -> AsyncIterator[tuple[Mapping[str, Any], Prediction]]:
+) -> AsyncGenerator[tuple[Mapping[str, Any], Prediction], None]:
     """Label rows one after the other as they come, several at once, in constant memory.
 
     Args:
@@ -111,6 +82,7 @@ async def astream_labels(
         BudgetError: The budget is spent; what was labeled before is yielded first.
 
     Example:
+        >>> import asyncio
         >>> from langchain_core.language_models import FakeListChatModel
         >>> from langchain_model_alignment import LabelingTask
         >>> task = LabelingTask(input_names=["comment"], label_name="toxic", label_values=[True, False])
@@ -130,7 +102,7 @@ async def astream_labels(
         text = rulebook.task.show(row)
         return row, classifier.prediction(text, await classifier.label(text, config))
 
-    async with aclosing(stream_from(rows, label, width, _AHEAD * width)) as batches:
+    async with aclosing(stream_from(rows, label, width, AHEAD * width)) as batches:
         async for batch in batches:
             for labeled in batch:
                 yield labeled
@@ -189,7 +161,7 @@ def label_file(
         >>> task = LabelingTask(input_names=["comment"], label_name="toxic", label_values=[True, False])
         >>> folder = tempfile.TemporaryDirectory()
         >>> rows, out = Path(folder.name, "rows.csv"), Path(folder.name, "labels.csv")
-        >>> _ = rows.write_text("comment\\nWhat a lovely day\\n")
+        >>> _ = rows.write_text("comment" + chr(10) + "What a lovely day")
         >>> found = label_file(rows, Rulebook.of(task, {}), FakeListChatModel(responses=["False"]), out)
         >>> found.tally.labels, out.read_text().splitlines()[1]
         ({'False': 1}, 'What a lovely day,False,,,')
@@ -237,7 +209,7 @@ async def alabel_file(
         shutil.rmtree(unfinished(out), ignore_errors=True)
     output = Output(out, scans, _added(book))
     with Kept(output.folder, _about(labels)) as kept:
-        run = _Run(labels, book, output, kept, together(list(scans.values())), tell)
+        run = FilePass(labels, book, output, kept, sum(found.rows for found in scans.values()), tell)
         try:
             await run.label(files, config)
         except BaseException:
@@ -253,106 +225,16 @@ async def alabel_file(
         out=out,
         failures=failures_of(out) if output.failures else None,
         tally=run.tally,
+        unreadable=run.unreadable,
         asked=run.asked,
         saved=labels.saved() if isinstance(labels, Cascade) else None,
         seconds=run.seconds(),
     )
 
 
-class _Run:
-    """One pass over the files: who is asked, what is written, what is told."""
-
-    def __init__(
-        self,
-        labels: Labels,
-        book: Rulebook,
-        output: Output,
-        kept: Kept,
-        there: Scan,
-        tell: Callable[[Progress], None] | None,
-    ) -> None:
-        self.tally = Tally(book.task)
-        self.asked = 0
-        self._labels, self._book, self._output, self._kept = labels, book, output, kept
-        self._rows, self._total = there.rows, there.rows + there.broken
-        self._tell = tell
-        self._in_flight: dict[bytes, asyncio.Future[Labeled]] = {}
-        self._begun = time.monotonic()
-        self._times = deque([(self._begun, 0)])
-
-    def seconds(self) -> float:
-        """Since its beginning."""
-        return time.monotonic() - self._begun
-
-    async def label(self, files: Iterable[Path], config: RunnableConfig | None) -> None:
-        """Label every row, and write it."""
-
-        async def work(entry: Entry) -> tuple[Entry, Labeled | None]:
-            return entry, None if entry.row is None else await self._found(self._book.task.show(entry.row), config)
-
-        entries = (entry for file in files for entry in read_entries(file))
-        width = _width(self._labels)
-        async with aclosing(stream_from(entries, work, width, _AHEAD * width)) as batches:
-            async for batch in batches:
-                for entry, found in batch:
-                    self._take(entry, found)
-                self._report()
-        self._report(last=True)
-
-    async def _found(self, text: str, config: RunnableConfig | None) -> Labeled:
-        """Return what is known of a row; else ask, once for all rows that are equal."""
-        key = key_of(text)
-        if (known := self._kept.get(key)) is not None:
-            return known
-        if (others := self._in_flight.get(key)) is not None:
-            return await asyncio.shield(others)
-        mine = self._in_flight[key] = asyncio.get_running_loop().create_future()
-        self.asked += 1
-        try:
-            found = await self._labels.label(text, config)
-            if found.error is None:
-                self._kept.put(key, found)
-        except BaseException as error:
-            if isinstance(error, Exception):
-                mine.set_exception(error)
-                mine.exception()  # seen, also where no other row waits for it
-            else:
-                mine.cancel()
-            raise
-        finally:
-            del self._in_flight[key]
-        mine.set_result(found)
-        return found
-
-    def _take(self, entry: Entry, found: Labeled | None) -> None:
-        if entry.row is None or found is None:
-            self._output.fail(entry, "UnreadableRow", f"{entry.place} {entry.error}.")
-            return
-        if found.error is not None:
-            self._output.fail(entry, found.kind, found.error)
-        self.tally.add(entry.row, found)
-        if self.tally.failures[BadRequestError.__name__] == self.tally.rows >= min(_REFUSED, self._rows):
-            raise BadRequestError(self.tally.first_error or "The model refused every request.")
-        flat = self._output.place_of(entry).suffix.lower() == ".csv"
-        entry.row.update(_cells(self._book, found, flat=flat))
-        self._output.write(entry, entry.row)
-
-    def _report(self, *, last: bool = False) -> None:
-        now = time.monotonic()
-        if self._tell is None or (now - self._times[-1][0] < _TOLD and not last):
-            return
-        done = self.tally.rows
-        while now - self._times[0][0] > _WINDOW and len(self._times) > 1:
-            self._times.popleft()
-        since, before = self._times[0]
-        self._times.append((now, done))
-        rate = (done - before) / (now - since) if now > since else 0.0
-        self._tell(Progress(done, self._rows, rate, self._output.failures))
-
-
 def _scanned(files: Iterable[Path], book: Rulebook, *, typed: bool) -> dict[Path, Scan]:
     """Look through the files, and refuse those that cannot be labeled by this rulebook."""
-    scans = {file: scan(file, typed=typed or file.suffix.lower() == ".parquet") for file in files}
+    scans = {file: scan(file, typed=typed) for file in files}
     for file, found in scans.items():
         if missing := [name for name in book.task.input_names if name not in found.columns and found.rows]:
             raise DataError(
@@ -376,20 +258,10 @@ def _labels(
     return Cascade(caller, as_caller(large), book, below=below, explain=explain, threshold=threshold)
 
 
-def _width(labels: Labels) -> int:
-    """How many rows are worked on at once: as many as fill every gate."""
-    gates = {c.caller.gate for c in _classifiers(labels)}
-    return sum(gate.max_concurrency for gate in gates)
-
-
-def _classifiers(labels: Labels) -> tuple[Classifier, ...]:
-    return (labels.small, labels.large) if isinstance(labels, Cascade) else (labels,)
-
-
 def _about(labels: Labels) -> str:
     """Name all that decides what is found for a row."""
     told: list[Any] = [labels.below, labels.explain] if isinstance(labels, Cascade) else []
-    for classifier in _classifiers(labels):
+    for classifier in classifiers_of(labels):
         book = classifier.rulebook
         calibration = book.calibration and book.calibration.model_dump(include={"bias", "slope"})
         told += [book.fingerprint(), calibration, classifier.threshold, classifier.explain]
@@ -404,13 +276,3 @@ def _added(book: Rulebook) -> dict[str, list[Any]]:
     alike = len(kinds) == 1 or kinds == {int, float}
     labels = values if alike else [str(value) for value in values]
     return {"prediction": labels, "confidence": [0.5], "principle_ids": [["p1"]], "error": [""]}
-
-
-def _cells(book: Rulebook, found: Labeled, *, flat: bool) -> dict[str, Any]:
-    ids = list(found.principle_ids)
-    return {
-        "prediction": None if found.label is None else book.task.label_values[found.label],
-        "confidence": None if found.confidence is None else round(found.confidence, 6),
-        "principle_ids": " ".join(ids) if flat else ids,
-        "error": found.error,
-    }

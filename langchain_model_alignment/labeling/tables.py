@@ -11,7 +11,18 @@ from typing import Any, BinaryIO, NamedTuple
 
 from langchain_model_alignment.errors import ArtifactError, ConfigurationError, DataError
 
-__all__ = ["SUFFIXES", "Entry", "Scan", "Source", "check_suffix", "find_files", "pyarrow", "read_entries", "scan", "together"]
+__all__ = [
+    "SUFFIXES",
+    "Entry",
+    "Scan",
+    "Source",
+    "check_suffix",
+    "find_files",
+    "pyarrow",
+    "read_entries",
+    "scan",
+    "together",
+]
 
 Source = str | Path | Sequence[str | Path]
 """A file, a folder, a glob such as `data/*.csv`, or several of them."""

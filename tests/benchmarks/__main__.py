@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import platform
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import calls, feedback, imports, labeling, predecessor, search
+from tests.benchmarks import calls, feedback, imports, labeling, million, predecessor, search
 from tests.benchmarks.measure import Row
 
 PACKAGES = ("langchain-model-alignment", "langchain-core", "langgraph", "pydantic")
@@ -24,20 +25,14 @@ def main() -> None:
     parser.add_argument("--local", action="store_true", help="also measure feedback and labels on the local Qwen model")
     parser.add_argument("--predecessor", action="store_true", help="also install model-alignment 0.3 and run it beside")
     parser.add_argument("--worlds", action="store_true", help="also train in simulated worlds: minutes")
+    parser.add_argument(
+        "--million", action="store_true", help="only label files of up to a million rows: a quarter of an hour"
+    )
+    parser.add_argument("--picture", type=Path, help="with --million: also draw cost and memory into this .png")
     options = parser.parse_args()
     console = Console()
     rows: list[Row] = []
-    for title, measure in (
-        ("imports", lambda: imports.measure(options.rounds)),
-        ("calls", lambda: asyncio.run(calls.measure(options.rounds))),
-        ("feedback", feedback.count_calls),
-        ("replay", lambda: asyncio.run(feedback.measure_replay(options.rounds))),
-        ("labeling", lambda: asyncio.run(labeling.measure(options.rounds))),
-        ("training", lambda: labeling.measure_step(options.rounds)),
-        ("the predecessor", labeling.beside_predecessor if options.predecessor else predecessor.not_asked_for),
-        *((("worlds", search.measure),) if options.worlds else ()),
-        *((("local model", feedback.time_local), ("local labels", labeling.time_local)) if options.local else ()),
-    ):
+    for title, measure in _chosen(options):
         with console.status(f"measuring {title} …"):
             rows += measure()
     about = describe()
@@ -47,6 +42,22 @@ def main() -> None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         console.print(f"Written to {options.out}.", markup=False, highlight=False)
+
+
+def _chosen(options: argparse.Namespace) -> list[tuple[str, Callable[[], list[Row]]]]:
+    if options.million:
+        return [("a million rows", lambda: million.measure(picture=options.picture))]
+    return [
+        ("imports", lambda: imports.measure(options.rounds)),
+        ("calls", lambda: asyncio.run(calls.measure(options.rounds))),
+        ("feedback", feedback.count_calls),
+        ("replay", lambda: asyncio.run(feedback.measure_replay(options.rounds))),
+        ("labeling", lambda: asyncio.run(labeling.measure(options.rounds))),
+        ("training", lambda: labeling.measure_step(options.rounds)),
+        ("the predecessor", labeling.beside_predecessor if options.predecessor else predecessor.not_asked_for),
+        *((("worlds", search.measure),) if options.worlds else ()),
+        *((("local model", feedback.time_local), ("local labels", labeling.time_local)) if options.local else ()),
+    ]
 
 
 def describe() -> dict[str, str]:
