@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +154,16 @@ class Output:
         Raises:
             ArtifactError: The disk is full, or not there any more.
         """
-        self._flush()
         try:
-            for sink in (self._sink, self._failed):
-                if sink is not None:
-                    sink.close()
+            with ExitStack() as stack:  # each is closed, whatever goes wrong with the others
+                for sink in (self._sink, self._failed):
+                    if sink is not None:
+                        stack.callback(sink.close)
+                self._flush()
         except OSError as error:
             raise self._unwritable(error) from error
-        self._sink = self._failed = None
+        finally:
+            self._sink = self._failed = None
 
     def discard(self) -> None:
         """Remove the folder beside the place."""

@@ -96,9 +96,9 @@ class JsonSink:
 
     def close(self) -> None:
         """Write the end."""
-        if not self._lines and not self._file.closed:
-            self._file.write(b"[]\n" if self._between == "[" else b"]\n")
-        self._file.close()
+        with self._file:
+            if not self._lines:
+                self._file.write(b"[]\n" if self._between == "[" else b"]\n")
 
 
 class _ParquetSink:
@@ -119,9 +119,11 @@ class _ParquetSink:
             self._write_group()
 
     def close(self) -> None:
-        if self._rows or not self._parts:
-            self._write_group()
-        self._close_part()
+        try:
+            if self._rows or not self._parts:
+                self._write_group()
+        finally:
+            self._close_part()
         if len(self._parts) > 1:
             self._join()
         else:

@@ -177,7 +177,8 @@ def together(scans: Sequence[Scan]) -> Scan:
     )
     for one in scans:
         for name, kinds in one.kinds.items():
-            found.kinds[name] = {**kinds, **found.kinds.get(name, {})}
+            before = found.kinds.setdefault(name, {})
+            before.update({kind: place for kind, place in kinds.items() if kind not in before})
     return found
 
 

@@ -1,0 +1,369 @@
+"""Files into files: in order, each row paid for once, and going on where a run stopped."""
+
+import asyncio
+import csv
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import BaseMessage
+
+from langchain_model_alignment import alabel_file, astream_labels, label_file
+from langchain_model_alignment.calls import Caller, Gate
+from langchain_model_alignment.errors import (
+    ArtifactError,
+    BadRequestError,
+    BudgetError,
+    DataError,
+)
+from langchain_model_alignment.labeling.outputs import failures_of, unfinished
+from langchain_model_alignment.labeling.stream import FileLabels, Progress
+from langchain_model_alignment.labeling.tables import read_entries
+from langchain_model_alignment.usage import Budget
+from tests.fakes import ScriptedChatModel, http_error
+from tests.simulated import ANIMALS, SimulatedWorld, book_of, row_in, rows
+
+BOOK = book_of({"yes": [f"The text speaks of a {name}." for name in ANIMALS]})
+OUT = Path("out.csv")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(path: str, table: list[dict[str, Any]]) -> Path:
+    file = Path(path)
+    file.parent.mkdir(exist_ok=True, parents=True)
+    if file.suffix == ".csv":
+        with file.open("w", encoding="utf-8", newline="") as opened:
+            writer = csv.DictWriter(opened, list(table[0]))
+            writer.writeheader()
+            writer.writerows(table)
+    elif file.suffix == ".parquet":
+        pa = pytest.importorskip("pyarrow", reason='pip install -e ".[parquet]"')
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist(table), file)
+    else:
+        lines = [json.dumps(row) for row in table]
+        file.write_text("\n".join(lines) if file.suffix == ".jsonl" else f"[{','.join(lines)}]", encoding="utf-8")
+    return file
+
+
+def read(path: str | Path) -> list[Any]:
+    return [entry.row for entry in read_entries(Path(path))]
+
+
+def model(reply: Any = None, **more: Any) -> ScriptedChatModel:
+    return ScriptedChatModel(reply or SimulatedWorld(), **more)
+
+
+def label(source: Any = "in.csv", llm: Any = None, out: str | Path = OUT, width: int = 4, **options: Any) -> FileLabels:
+    caller = Caller(llm or model(), gate=Gate(width), max_retries=0, budget=options.pop("budget", None))
+    return label_file(source, BOOK, caller, out, **options)
+
+
+# -- what is written ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [".csv", ".jsonl", ".json", ".parquet"])
+@pytest.mark.parametrize("wanted", [".csv", ".jsonl", ".json", ".parquet"])
+def test_every_kind_of_file_becomes_every_other(given: str, wanted: str):
+    if wanted == ".parquet":
+        pytest.importorskip("pyarrow", reason='pip install -e ".[parquet]"')
+    table = rows(30)
+    found = label(write(f"in{given}", table), out=f"out{wanted}")
+    written = read(f"out{wanted}")
+    assert [(row["text"], row["prediction"]) for row in written] == [(row["text"], row["label"]) for row in table]
+    assert list(written[0]) == ["text", "label", "prediction", "confidence", "principle_ids", "error"]
+    assert found.tally.labels == {"yes": 15, "no": 15}
+    assert sorted(path.name for path in Path().iterdir()) == [f"in{given}", f"out{wanted}"]
+
+
+def test_rows_come_out_in_their_order_whatever_the_order_of_arrival():
+    table = rows(60)
+
+    class Uneven(ScriptedChatModel):
+        async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(0.01 * (int(row_in(messages[1]).split("x")[-1]) % 7 == 0))
+            return await super()._agenerate(messages, *args, **kwargs)
+
+    label(write("in.jsonl", table), Uneven(SimulatedWorld()), out="out.jsonl", width=8)
+    assert [row["text"] for row in read("out.jsonl")] == [row["text"] for row in table]
+
+
+def test_rows_that_show_the_model_the_same_are_paid_for_once():
+    table = [{"id": n, **row} for n, row in enumerate(rows(10) * 5)]
+    llm = model(latency=0.001)
+    found = label(write("in.csv", table), llm)
+    assert (llm.calls, found.asked, len(read(OUT))) == (10, 10, 50)
+    assert [row["prediction"] for row in read(OUT)] == [row["label"] for row in table]
+
+
+def test_a_folder_becomes_one_file_or_a_folder_of_the_same_files():
+    table = rows(30)
+    write("in/a.csv", table[:10])
+    write("in/more/b.jsonl", table[10:20])
+    write("in/z.csv", [{"text": row["text"]} for row in table[20:]])
+    label("in")
+    assert [row["text"] for row in read(OUT)] == [row["text"] for row in table]
+    label("in", out="labeled")
+    assert [len(read(f"labeled/{name}")) for name in ("a.csv", "more/b.jsonl", "z.csv")] == [10, 10, 10]
+    assert read("labeled/more/b.jsonl")[0]["principle_ids"] == []
+    assert "label" not in read("labeled/z.csv")[0]
+    assert not unfinished(Path("labeled")).exists()
+
+
+def test_columns_that_come_late_are_there_from_the_beginning():
+    write("in.jsonl", [{"text": "a cat"}, {"text": "a lamp", "more": 1}])
+    label("in.jsonl")
+    assert [row["more"] for row in read(OUT)] == ["", "1"]
+
+
+# -- what goes wrong ---------------------------------------------------------------------------------------------
+
+
+def test_a_broken_row_in_the_middle_goes_to_the_failures_with_its_line_and_the_rest_goes_on():
+    Path("in.csv").write_text("text\na cat\na dog, or two\na lamp\n", encoding="utf-8")
+    found = label()
+    assert [row["prediction"] for row in read(OUT)] == ["yes", "no"]
+    assert (found.unreadable, found.failures) == (1, failures_of(OUT))
+    (failed,) = read(failures_of(OUT))
+    assert (failed["file"], failed["line"], failed["text"]) == ("in.csv", 3, "a dog, or two")
+    assert failed["error"].startswith("in.csv, line 3 cannot be read as a .csv (it has 2 cells")
+
+
+def test_a_failed_call_is_written_told_and_asked_again_by_the_same_call():
+    table = rows(20)
+    write("in.csv", table)
+
+    def odd(messages: list[BaseMessage]) -> Any:
+        return http_error(500, "down") if "0x5" in row_in(messages[1]) else SimulatedWorld()(messages)
+
+    label(llm=model(odd))
+    assert ["down" in row["error"] for row in read(OUT)] == [n == 5 for n in range(20)]
+    (failed,) = read(failures_of(OUT))
+    assert (failed["line"], failed["kind"], failed["row"]) == (7, "UnavailableError", table[5])
+    llm = model()
+    found = label(llm=llm)
+    assert (llm.calls, found.failures) == (1, None)
+    assert [row["prediction"] for row in read(OUT)] == [row["label"] for row in table]
+    assert sorted(path.name for path in Path().iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_a_model_that_refuses_every_request_ends_it_early():
+    write("in.csv", rows(500))
+    llm = model(http_error(400, "no such parameter"))
+    with pytest.raises(BadRequestError, match="no such parameter"):
+        label(llm=llm)
+    assert llm.calls < 250
+    assert not OUT.exists()
+    assert not unfinished(OUT).exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "in.csv holds no rows; give at least a few"),
+        ("text\n", "in.csv holds no rows"),
+        ("text\na,b\n", "holds no rows that can be read: in.csv, line 2 cannot be read"),
+        ("words\na\n", "in.csv has no column 'text'; its columns are: words"),
+        ("text,error\na,b\n", "in.csv has a column 'error' already"),
+    ],
+)
+def test_files_that_do_not_fit_are_told_in_a_sentence_before_a_model_is_asked(content: str, told: str):
+    Path("in.csv").write_text(content, encoding="utf-8")
+    llm = model()
+    with pytest.raises(DataError, match=told):
+        label(llm=llm)
+    assert llm.calls == 0
+    assert [path.name for path in Path().iterdir()] == ["in.csv"]
+
+
+def test_one_file_of_a_folder_with_other_columns_is_named():
+    write("in/a.csv", rows(5))
+    write("in/b.csv", [{"words": "x"}])
+    with pytest.raises(DataError, match=r"in/b\.csv has no column 'text'"):
+        label("in")
+
+
+def test_a_column_that_changes_its_type_matters_only_where_it_must():
+    table = [{"text": "a cat", "n": 1}, {"text": "a lamp", "n": "one"}]
+    write("in.jsonl", table)
+    label("in.jsonl", out="out.jsonl")
+    assert [row["n"] for row in read("out.jsonl")] == [1, "one"]
+    pytest.importorskip("pyarrow", reason='pip install -e ".[parquet]"')
+    llm = model()
+    with pytest.raises(DataError, match="'n' changes its type"):
+        label("in.jsonl", llm, out="out.parquet")
+    assert llm.calls == 0
+
+
+@pytest.mark.parametrize("out", ["in.csv", "./in.csv", "link.csv", "in", "in.xlsx"])
+def test_what_is_read_is_never_written_over(out: str):
+    write("in.csv", rows(3))
+    Path("link.csv").symlink_to("in.csv")
+    write("in/a.csv", rows(3))
+    with pytest.raises(DataError):
+        label(["in.csv", "in"], out=out)
+    assert len(read("in.csv")) == len(read("in/a.csv")) == 3
+
+
+# -- going on ----------------------------------------------------------------------------------------------------
+
+
+def killed(at: int, then: Callable[[], None]) -> ScriptedChatModel:
+    """A model at whose `at`th call something happens."""
+    asked: list[Any] = []
+
+    def reply(messages: list[BaseMessage]) -> Any:
+        asked.append(messages)
+        if len(asked) == at:
+            then()
+        return SimulatedWorld()(messages)
+
+    return model(reply, latency=0.001)
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_a_killed_run_goes_on_pays_for_nothing_twice_and_writes_the_same(kind: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("langchain_model_alignment.labeling.kept._FOLD", 15)
+    write(f"in{kind}", rows(60))
+    whole, out = Path(f"whole{kind}"), Path(f"out{kind}")
+    # What is on the disk at one moment is what a process leaves that is killed at that moment.
+    label(f"in{kind}", killed(40, lambda: shutil.copytree(unfinished(whole), unfinished(out))), out=whole)
+    llm = model()
+    found = label(f"in{kind}", llm, out=out)
+    assert llm.calls == found.asked <= 60 - 40 + 4
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_what_a_stopped_run_leaves_can_be_read_as_it_is():
+    write("in.csv", rows(60))
+    with pytest.raises(BudgetError):
+        label(budget=Budget(max_calls=30))
+    written = read(unfinished(OUT) / "rows" / "out.csv")
+    assert [row["text"] for row in written] == [row["text"] for row in rows(60)[:30]]
+    llm = model()
+    label(llm=llm)
+    assert (llm.calls, len(read(OUT))) == (30, 60)
+
+
+@pytest.mark.parametrize("where", ["sinks.JsonSink.write", "kept.Kept.put"])
+def test_a_full_disk_is_one_sentence_and_what_was_labeled_stays(where: str, monkeypatch: pytest.MonkeyPatch):
+    write("in.jsonl", rows(60))
+    calls: list[int] = []
+    owner, name = where.rsplit(".", 1)
+    target = f"langchain_model_alignment.labeling.{where}"
+    module, cls = owner.split(".")
+    real = getattr(getattr(__import__(f"langchain_model_alignment.labeling.{module}", fromlist=[cls]), cls), name)
+
+    def full(self: Any, *args: Any) -> None:
+        calls.append(1)
+        if name == "put" and len(calls) <= 30:
+            return real(self, *args)
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise self._unusable(error) if name == "put" else error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, full)
+        with pytest.raises(ArtifactError, match="No space left on device.*same command"):
+            label("in.jsonl", out="out.jsonl")
+    llm = model()
+    label("in.jsonl", llm, out="out.jsonl")
+    assert llm.calls <= 30
+    assert len(read("out.jsonl")) == 60
+
+
+def test_an_unfinished_run_of_another_rulebook_is_refused_unless_it_is_to_be_forgotten():
+    write("in.csv", rows(20))
+    with pytest.raises(BudgetError):
+        label(budget=Budget(max_calls=10))
+    other = book_of({"yes": ["The text names something alive."]})
+    with pytest.raises(ArtifactError, match="another rulebook"):
+        label_file("in.csv", other, model(), OUT)
+    llm = model()
+    label_file("in.csv", other, llm, OUT, anew=True)
+    assert llm.calls == 20
+
+
+# -- the rest ----------------------------------------------------------------------------------------------------
+
+
+def test_progress_is_told_up_to_the_last_row():
+    write("in.csv", rows(20))
+    told: list[Progress] = []
+    label(tell=told.append)
+    assert (told[-1].done, told[-1].total, told[-1].left) == (20, 20, 0.0)
+    assert told[-1].rate > 0
+    assert Progress(5, 20, 0.5, 0).left == 30.0
+    assert Progress(0, 20, 0.0, 0).left is None
+
+
+async def test_the_async_form_takes_and_gives_the_same_and_both_work_in_a_running_loop():
+    import inspect
+
+    assert inspect.signature(label_file) == inspect.signature(alabel_file)
+    write("in.csv", rows(20))
+    one = label_file("in.csv", BOOK, model(), "one.csv")
+    two = await alabel_file("in.csv", BOOK, model(), "two.csv")
+    assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
+    assert one.tally.labels == two.tally.labels
+
+
+def test_a_cascade_labels_files_and_tells_what_it_saved():
+    from tests.simulated import LogprobModel, LogprobWorld
+
+    write("in.csv", rows(20))
+    book = BOOK.model_copy(update={"scoring": "logprob"})
+    large = model()
+    found = label_file("in.csv", book, LogprobModel(LogprobWorld()), OUT, large_model=large, below=0.8)
+    assert found.saved is not None
+    assert (found.saved.rows, found.saved.large_rows, large.calls) == (20, 10, 10)
+    assert [row["prediction"] for row in read(OUT)] == [row["label"] for row in rows(20)]
+
+
+async def test_rows_out_of_a_generator_come_with_their_predictions_in_order_and_in_bounded_number():
+    taken = 0
+
+    def source() -> Any:
+        nonlocal taken
+        for row in rows(400):
+            taken += 1
+            yield row
+
+    seen = []
+    async for row, prediction in astream_labels(source(), BOOK, Caller(model(), gate=Gate(2))):
+        seen.append((row["label"], prediction["prediction"]))
+        assert taken - len(seen) <= 64
+    assert len(seen) == 400
+    assert all(own == given for own, given in seen)
+
+
+async def test_a_stream_that_is_left_early_stops_asking():
+    llm = model(latency=0.001)
+    stream = astream_labels(rows(400), BOOK, Caller(llm, gate=Gate(2)))
+    async for _ in stream:
+        break
+    await stream.aclose()
+    asked = llm.calls
+    await asyncio.sleep(0.01)
+    assert llm.calls == asked < 100
+
+
+async def test_a_row_that_lacks_an_input_ends_a_stream_after_the_rows_before_it():
+    seen = []
+
+    async def read_all() -> None:
+        async for row, _ in astream_labels([*rows(3), {"words": "x"}], BOOK, model()):
+            seen.append(row)
+
+    with pytest.raises(DataError, match="A row lacks text; its columns are: words"):
+        await read_all()
+    assert len(seen) == 3
