@@ -1,10 +1,11 @@
 """`langchain-align label`: what is written, what is said, and what is kept when it is stopped; with scripted models."""
 
 import csv
+import itertools
 import json
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         *options: str, reply: Any = None, model: Any = None, data: str = "rows.csv", out: str = "out.csv"
     ) -> Result:
         used = model or ScriptedChatModel(reply or SimulatedWorld(), latency=0.001)
-        monkeypatch.setattr("langchain_model_alignment.cli.label.open_model", lambda *_: used)
+        opened = used if isinstance(used, Iterator) else itertools.repeat(used)
+        monkeypatch.setattr("langchain_model_alignment.cli.label.open_model", lambda *_: next(opened))
         fixed = ["label", data, "--rulebook", "rulebook.json", "--out", out]
         return CliRunner().invoke(app, [*fixed, *options])
 
@@ -239,3 +241,47 @@ def test_what_goes_wrong_does_not_steer_the_terminal(label: Run):
     said = result.output + str(result.exception)
     assert "\x1b" not in result.output
     assert "[red]odd[/red]" in said
+
+
+def test_broken_rows_are_left_out_counted_and_told_in_a_file(label: Run):
+    with Path("rows.csv").open("a", encoding="utf-8") as file:
+        file.write("one cell\n")
+    result = label()
+    assert result.exit_code == 0, result.output
+    assert len(written()) == 20
+    assert "could not be read: 1." in flat(result)
+    assert "What failed is in out.csv.failures.jsonl." in flat(result)
+
+
+def test_rows_that_failed_are_asked_again_by_the_same_command(label: Run):
+    assert "The same command asks about these again." in flat(label(reply=odd))
+    model = ScriptedChatModel(SimulatedWorld())
+    assert label(model=model).exit_code == 0
+    assert model.calls == 1
+    assert not Path("out.csv.unfinished").exists()
+
+
+def test_what_a_stopped_run_left_can_be_forgotten(label: Run):
+    label(reply=odd)
+    model = ScriptedChatModel(SimulatedWorld())
+    label("--anew", model=model)
+    assert model.calls == 20
+
+
+def test_a_folder_is_labeled_into_a_folder(label: Run):
+    Path("tables").mkdir()
+    for name in ("a.csv", "b.csv"):
+        write(Path("tables", name), rows(20))
+    assert label(data="tables", out="labeled").exit_code == 0
+    assert [len(written(f"labeled/{name}")) for name in ("a.csv", "b.csv")] == [20, 20]
+
+
+def test_a_cascade_tells_what_it_saved(label: Run):
+    book_of({"yes": ["The text speaks of a newt."]}, scoring="logprob").save("rulebook.json")
+    both = iter([LogprobModel(LogprobWorld()), ScriptedChatModel(SimulatedWorld())])
+    prices = ("--input-price", "1", "--output-price", "1", "--large-input-price", "9", "--large-output-price", "9")
+    result = label("--large-model", "large", "--below", "0.8", *prices, model=both)
+    assert result.exit_code == 0, result.output
+    said = flat(result)
+    assert "rows went to the large model" in said
+    assert "In money, by the prices given: about" in said

@@ -273,7 +273,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_labeled_stays(where: str, monk
 
     with monkeypatch.context() as patched:
         patched.setattr(target, full)
-        with pytest.raises(ArtifactError, match="No space left on device.*same command"):
+        with pytest.raises(ArtifactError, match=r"No space left on device.*same command"):
             label("in.jsonl", out="out.jsonl")
     llm = model()
     label("in.jsonl", llm, out="out.jsonl")
@@ -313,7 +313,7 @@ async def test_the_async_form_takes_and_gives_the_same_and_both_work_in_a_runnin
     write("in.csv", rows(20))
     one = label_file("in.csv", BOOK, model(), "one.csv")
     two = await alabel_file("in.csv", BOOK, model(), "two.csv")
-    assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
+    assert read("one.csv") == read("two.csv")
     assert one.tally.labels == two.tally.labels
 
 
