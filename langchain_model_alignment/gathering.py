@@ -82,13 +82,13 @@ async def stream_from(
         >>> asyncio.run(main())
         [0, 2, 4]
     """
-    left, begun, given = iter(source), 0, 0
+    left, begun, given, working = iter(source), 0, 0, min(width, ahead)
     results: dict[int, T] = {}
     failed: list[Exception] = []
     news, room = asyncio.Event(), asyncio.Event()
 
     async def worker() -> None:
-        nonlocal begun
+        nonlocal begun, working
         try:
             for thing in left:
                 at, begun = begun, begun + 1
@@ -102,14 +102,14 @@ async def stream_from(
         except Exception as error:  # noqa: BLE001 (raised below, when the others have finished their call)
             failed.append(error)
         finally:
+            working -= 1
+            news.set()
             room.set()
 
-    workers = [asyncio.create_task(worker()) for _ in range(min(width, ahead))]
-    everyone = asyncio.gather(*workers)
-    everyone.add_done_callback(lambda _: news.set())
+    workers = [asyncio.create_task(worker()) for _ in range(working)]
     try:
         while True:
-            last = everyone.done()
+            last = not working
             ready = []
             while given in results:
                 ready.append(results.pop(given))
@@ -125,5 +125,6 @@ async def stream_from(
         if failed:
             raise failed[0]
     finally:
-        everyone.cancel()
+        for task in workers:
+            task.cancel()
         await asyncio.gather(*workers, return_exceptions=True)

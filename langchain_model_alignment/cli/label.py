@@ -18,10 +18,9 @@ from langchain_model_alignment.cli.show import indented, open_model, plain
 from langchain_model_alignment.errors import AlignmentError
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.labeling.cascade import Saved
-from langchain_model_alignment.labeling.outputs import check_out, unfinished
+from langchain_model_alignment.labeling.outputs import unfinished
 from langchain_model_alignment.labeling.rulebook import Rulebook
-from langchain_model_alignment.labeling.stream import FileLabels, Progress, label_file
-from langchain_model_alignment.labeling.tables import find_files
+from langchain_model_alignment.labeling.stream import FileLabels, Progress, check_files, label_file
 from langchain_model_alignment.labeling.tally import Tally
 from langchain_model_alignment.usage import Budget
 
@@ -63,7 +62,7 @@ def run_label(
     """Label the rows of files by a rulebook. Stopped or killed, the same command goes on and pays nothing twice."""
     console = Console()
     book = Rulebook.load(rulebook)
-    check_out(out, find_files(data))  # before a local model is started
+    check_files(data, book, out)  # before a local model is fetched and started
     with ExitStack() as stack:
         kept = stack.enter_context(SQLiteCache(cache)) if cache else None
 

@@ -15,6 +15,7 @@ __all__ = ["JsonSink", "Sink", "as_json", "make_sink", "schema_of"]
 Rows = Sequence[dict[str, Any]]
 
 _GROUP = 20_000  # rows of a row group
+_GROUP_BYTES = 2**26  # of long rows fewer
 _GROUPS = 10  # row groups of a part
 
 
@@ -108,19 +109,27 @@ class _ParquetSink:
         self._path = path
         self._schema = schema
         self._texts = [f.name for f in schema if pyarrow().types.is_string(f.type)]
-        self._rows: list[dict[str, Any]] = []
+        self._tables: list[Any] = []
         self._parts: list[Path] = []
         self._writer: Any = None
         self._groups = 0
 
     def write(self, rows: Rows) -> None:
-        self._rows += rows
-        if len(self._rows) >= _GROUP:
+        pa = pyarrow()
+        texts = {name: [_text(row.get(name)) for row in rows] for name in self._texts}
+        try:
+            columns = [pa.array(texts.get(f.name) or [row.get(f.name) for row in rows], f.type) for f in self._schema]
+        except (pa.ArrowException, OverflowError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise DataError(f"A row does not fit into {self._path.name} ({reason}); write .jsonl instead.") from error
+        self._tables.append(pa.Table.from_arrays(columns, schema=self._schema))
+        held = sum(table.nbytes for table in self._tables)
+        if held >= _GROUP_BYTES or sum(table.num_rows for table in self._tables) >= _GROUP:
             self._write_group()
 
     def close(self) -> None:
         try:
-            if self._rows or not self._parts:
+            if self._tables or not self._parts:
                 self._write_group()
         finally:
             self._close_part()
@@ -134,17 +143,8 @@ class _ParquetSink:
         if self._writer is None:
             self._parts.append(self._path.with_name(f"{self._path.name}.{len(self._parts):05d}.parquet"))
             self._writer = pa.parquet.ParquetWriter(self._parts[-1], self._schema)
-        for row in self._rows:
-            for name in self._texts:
-                if not isinstance(value := row.get(name), str | None):
-                    row[name] = as_json(value)
-        try:
-            table = pa.Table.from_pylist(self._rows, self._schema)
-        except (pa.ArrowException, OverflowError) as error:
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise DataError(f"A row does not fit into {self._path.name} ({reason}); write .jsonl instead.") from error
-        self._writer.write_table(table)
-        self._rows.clear()
+        self._writer.write_table(pa.concat_tables(self._tables or [self._schema.empty_table()]).combine_chunks())
+        self._tables.clear()
         self._groups += 1
         if self._groups % _GROUPS == 0:
             self._close_part()
@@ -214,6 +214,10 @@ def as_json(value: Any) -> str:
 
 def _as_text(value: Any) -> str:
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str | None) else as_json(value)
 
 
 def _cell(value: Any) -> Any:

@@ -24,11 +24,11 @@ from langchain_model_alignment.labeling.file_pass import AHEAD, FilePass, Labels
 from langchain_model_alignment.labeling.kept import Kept
 from langchain_model_alignment.labeling.outputs import Output, check_out, failures_of, unfinished
 from langchain_model_alignment.labeling.rulebook import Rulebook
-from langchain_model_alignment.labeling.tables import Scan, Source, find_files, scan
+from langchain_model_alignment.labeling.tables import Scan, Source, find_files, pyarrow, scan
 from langchain_model_alignment.labeling.tally import Tally
 from langchain_model_alignment.loop import run_sync
 
-__all__ = ["FileLabels", "Progress", "alabel_file", "astream_labels", "label_file"]
+__all__ = ["FileLabels", "Progress", "alabel_file", "astream_labels", "check_files", "label_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +201,7 @@ async def alabel_file(
     """Label the rows of files; see `label_file`."""
     book = rulebook if isinstance(rulebook, Rulebook) else Rulebook.load(rulebook)
     out = Path(out)
-    files = find_files(source)
-    check_out(out, files)
-    scans = _scanned(files, book, typed=out.suffix.lower() == ".parquet")
+    scans = check_files(source, book, out)
     labels = _labels(book, as_caller(model), large_model, below, explain=explain, threshold=threshold)
     if anew:
         shutil.rmtree(unfinished(out), ignore_errors=True)
@@ -211,7 +209,7 @@ async def alabel_file(
     with Kept(output.folder, _about(labels)) as kept:
         run = FilePass(labels, book, output, kept, sum(found.rows for found in scans.values()), tell)
         try:
-            await run.label(files, config)
+            await run.label(scans, config)
         except BaseException:
             with suppress(AlignmentError):
                 output.close()
@@ -232,8 +230,21 @@ async def alabel_file(
     )
 
 
-def _scanned(files: Iterable[Path], book: Rulebook, *, typed: bool) -> dict[Path, Scan]:
-    """Look through the files, and refuse those that cannot be labeled by this rulebook."""
+def check_files(source: Source, book: Rulebook, out: Path) -> dict[Path, Scan]:
+    """Look through files, and refuse what cannot be labeled by this rulebook or be written there.
+
+    Returns:
+        The files, and what is in each.
+
+    Raises:
+        DataError: As for `label_file`.
+        ArtifactError: A file as a whole cannot be read, or nothing can be written there.
+        ConfigurationError: A .parquet file is given or wanted, and pyarrow is not installed.
+    """
+    files = find_files(source)
+    check_out(out, files)
+    if typed := out.suffix.lower() == ".parquet":
+        pyarrow()
     scans = {file: scan(file, typed=typed) for file in files}
     for file, found in scans.items():
         if missing := [name for name in book.task.input_names if name not in found.columns and found.rows]:

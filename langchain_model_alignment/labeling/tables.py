@@ -30,7 +30,7 @@ Source = str | Path | Sequence[str | Path]
 SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
 
 _LONGEST_CELL = 2**24  # characters; Python's own limit of 131,072 is less than a long document
-_BATCH = 1_000  # rows of a Parquet file in memory at once
+_BATCH = 500  # rows of a Parquet file in memory at once
 _BUFFER = 2**20  # bytes of each column of a Parquet file
 _BOM = b"\xef\xbb\xbf"
 

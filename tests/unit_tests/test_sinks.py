@@ -106,6 +106,6 @@ class TestParquet:
 
     def test_a_number_that_is_too_large_is_told(self, tmp_path: Path):
         sink = make_sink(tmp_path / "a.parquet", [], self.schema(tmp_path, x='{"n": 1}'))
-        sink.write([{"n": 2**70}])
         with pytest.raises(DataError, match="does not fit"):
-            sink.close()
+            sink.write([{"n": 2**70}])
+        sink.close()
