@@ -8,7 +8,6 @@ from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import AuthenticationError, ConfigurationError, ModelError
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled
 from langchain_model_alignment.labeling.rulebook import Rulebook
-from langchain_model_alignment.usage import Usage
 
 __all__ = ["Cascade", "Saved"]
 
@@ -122,14 +121,6 @@ class Cascade:
             small_tokens=small.tokens,
             money=large.cost * each - small.cost if priced and each is not None else None,
         )
-
-    @property
-    def usage(self) -> Usage:
-        """What both models used."""
-        total = Usage()
-        for caller in self._callers:
-            total.add(**caller.usage.snapshot().model_dump())
-        return total
 
     @property
     def _callers(self) -> tuple[Caller, Caller]:
