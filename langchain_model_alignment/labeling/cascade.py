@@ -6,7 +6,7 @@ from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import AuthenticationError, ConfigurationError, ModelError
-from langchain_model_alignment.labeling.classifier import Classifier, Labeled
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled, scoring_for
 from langchain_model_alignment.labeling.rulebook import Rulebook
 
 __all__ = ["Cascade", "Saved"]
@@ -75,10 +75,9 @@ class Cascade:
         self.below = below
         self.explain = explain
         self.small = Classifier(small, rulebook, threshold=threshold)
-        telling = large.traits.logprobs
-        other = rulebook.model_copy(
-            update={"calibration": None, "threshold": None, **({} if telling else {"scoring": "text"})}
-        )
+        scoring = scoring_for(large, rulebook.task)
+        telling = scoring != "text"
+        other = rulebook.model_copy(update={"calibration": None, "threshold": None, "scoring": scoring})
         self.large = Classifier(large, other, explain=explain, threshold=self.small.threshold if telling else None)
         self.rows = self.large_rows = 0
 
@@ -97,10 +96,10 @@ class Cascade:
         return await self.large.label(row, config)
 
     async def _explained(self, row: str, found: Labeled, config: RunnableConfig | None) -> Labeled:
-        if not self.explain or found.label is None or not self.small.rulebook.enabled():
+        if not self.explain:
             return found
         try:
-            return replace(found, principle_ids=await self.small.deciding(row, found.label, config))
+            return replace(found, principle_ids=await self.small.deciding(row, found, config))
         except AuthenticationError:
             raise
         except ModelError as error:  # the label was paid for and stays

@@ -274,7 +274,7 @@ def _about(labels: Labels) -> str:
     told: list[Any] = [labels.below, labels.explain] if isinstance(labels, Cascade) else []
     for classifier in classifiers_of(labels):
         book = classifier.rulebook
-        calibration = book.calibration and book.calibration.model_dump(include={"bias", "slope"})
+        calibration = book.calibration and book.calibration.model_dump(include={"bias", "slope", "weights"})
         told += [book.fingerprint(), calibration, classifier.threshold, classifier.explain]
         told.append(classifier.caller.traits.identity)
     return digest(told)
