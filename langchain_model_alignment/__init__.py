@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from langchain_model_alignment.integrations.langsmith import from_langsmith
     from langchain_model_alignment.integrations.learning import create_feedback_node, create_feedback_tool
     from langchain_model_alignment.integrations.live import create_live_prompt
+    from langchain_model_alignment.integrations.ray import label_dataset
     from langchain_model_alignment.integrations.store import ConstitutionLibrary
     from langchain_model_alignment.labeling import labeler
     from langchain_model_alignment.labeling.classifier import create_classifier_chain
@@ -103,6 +104,7 @@ _WHERE = {
     "errors": "errors",
     "from_langsmith": "integrations.langsmith",
     "label_file": "labeling.stream",
+    "label_dataset": "integrations.ray",
     "labeler": "labeling.labeler",
     "local_chat_model": "local",
     "pull_prompt": "integrations.hub",
@@ -165,6 +167,7 @@ __all__ = [
     "errors",
     "from_langsmith",
     "label_file",
+    "label_dataset",
     "labeler",
     "local_chat_model",
     "pull_prompt",

@@ -5,6 +5,7 @@ import json
 import logging
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from rich.console import Console
 from langchain_model_alignment.artifacts import make_place
 from langchain_model_alignment.cli.show import indented, plain
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, DataError
-from langchain_model_alignment.integrations.ray import ADDED, ModelSource, check_columns, label_dataset
+from langchain_model_alignment.integrations.ray import ADDED, check_columns, label_dataset
+from langchain_model_alignment.integrations.ray_models import ModelSource
 from langchain_model_alignment.integrations.ray_session import one_sentence, ray_session
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import LabelingTask, _as_text
@@ -134,7 +136,7 @@ def _quieten(ray: Any) -> None:
 def _read(ray: Any, files: list[str], kind: str, task: LabelingTask) -> "Dataset":
     """Read the files as they are: neither the cells of a .csv nor what is in a line of .jsonl changes its type."""
     if kind == "parquet":
-        return ray.data.read_parquet(files)  # type: ignore[no-any-return]
+        return ray.data.read_parquet(files)
     from pyarrow import csv, string
 
     if kind == "csv":
@@ -211,20 +213,30 @@ def _json_lines(place: str) -> Any:
     return JsonLines(place, file_format="jsonl", min_rows_per_file=_ROWS_PER_FILE)
 
 
-def _say(console: Console, out: Path, kind: str) -> None:
+def _results(out: Path, kind: str) -> Iterator[tuple[Any, str | None]]:
+    """Yield the label and the error of each row that was written."""
+    if kind == "jsonl":
+        for path in sorted(out.iterdir()):
+            with path.open(encoding="utf-8", newline="\n") as file:
+                yield from ((row["prediction"], row["error"]) for row in map(json.loads, file))
+        return
     import pyarrow as pa
     from pyarrow import dataset
 
-    words = pa.schema([("prediction", pa.string()), ("error", pa.string())])
+    words = pa.schema([("prediction", pa.string()), ("error", pa.string())]) if kind == "csv" else None
+    for batch in dataset.dataset(str(out), format=kind, schema=words).to_batches(columns=["prediction", "error"]):
+        yield from zip(batch["prediction"].to_pylist(), batch["error"].to_pylist(), strict=True)
+
+
+def _say(console: Console, out: Path, kind: str) -> None:
     labels: Counter[str] = Counter()
     failed, first, n = 0, "", 0
-    form = "json" if kind == "jsonl" else kind
-    for batch in dataset.dataset(str(out), format=form, schema=words).to_batches(columns=["prediction", "error"]):
-        n += batch.num_rows
-        labels.update(label for label in batch["prediction"].to_pylist() if label)
-        errors = [error for error in batch["error"].to_pylist() if error]
-        failed += len(errors)
-        first = first or next(iter(errors), "")
+    for label, error in _results(out, kind):
+        n += 1
+        if error:
+            failed, first = failed + 1, first or error
+        elif label not in (None, ""):
+            labels[str(label)] += 1
     shown = [f"{label} {count}" for label, count in labels.most_common(_SHOWN_LABELS)]
     more = ["…"] if len(labels) > _SHOWN_LABELS else []
     console.print(plain(f"Labeled {labels.total()} of {n} rows: {', '.join(shown + more) or 'none'}."))

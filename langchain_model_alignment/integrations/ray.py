@@ -1,36 +1,34 @@
-"""Labeling on more than one machine: a rulebook over a Ray dataset, by workers that keep one pace."""
+"""Labeling on more than one machine: a rulebook over a Ray dataset, by workers that share its limits."""
 
-import asyncio
 import hashlib
-import io
 import threading
-import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from langchain_core import language_models, rate_limiters  # lazy: the classes are loaded at their first use
-from langchain_core.runnables import RunnableBinding
-from pydantic import SecretBytes, SecretStr
 
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import AlignmentError, BadRequestError, ConfigurationError, DataError
-from langchain_model_alignment.failures import redact
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.gathering import gather_from
+from langchain_model_alignment.integrations.ray_models import (
+    ModelSource,
+    check_sendable,
+    keep_pace,
+    make_model,
+    shared_pace,
+)
 from langchain_model_alignment.integrations.ray_session import import_ray
 from langchain_model_alignment.joining import Joining
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import LabelingTask
 from langchain_model_alignment.loop import run_sync
-from langchain_model_alignment.models import resolve_chat_model
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from langchain_core.language_models import BaseChatModel
     from ray.data import Dataset
 
-__all__ = ["ADDED", "ModelSource", "Pace", "label_dataset"]
+__all__ = ["ADDED", "check_columns", "label_dataset"]
 
 ADDED = ("prediction", "confidence", "principle_ids", "error")
 """The columns that labeling adds."""
@@ -38,9 +36,6 @@ ROWS_PER_BLOCK = 128  # what a worker takes at a time, and so what is asked agai
 _BLOCKS_AT_ONCE = 2  # while the last rows of one block are waited for, the next one fills the gate
 _REFUSED_BLOCK = 16  # a model that refuses so many rows and answers none refuses them all
 _MOST_KEPT = 1_000_000  # answers a worker remembers for equal rows; some 250 bytes each
-
-ModelSource = Union[str, "Callable[[], BaseChatModel | RunnableBinding[Any, Any]]"]
-"""A model's name, or a function without arguments that makes it where it is called."""
 
 
 def label_dataset(
@@ -65,8 +60,8 @@ def label_dataset(
 
     The result is lazy, as all of Ray Data is: rows are labeled when it is written or read. A worker or a machine that
     dies is Ray's to replace; the rows that it had in hand are asked for again. A row whose call fails has the reason
-    in `error`; a bad key, or a rulebook for other columns, ends the whole run with one of this library's errors. A
-    worker asks once for rows whose inputs are equal.
+    in `error`; a bad key, a rulebook for other columns, or a model that refuses every row of a block ends the whole run
+    with one of this library's errors. A worker asks once for rows whose inputs are equal.
 
     No model crosses the wire: each worker makes its own, from a name or a function, with the key in its environment. A
     local model runs in every worker, so give each one a machine or a part of it, by `num_cpus` or `num_gpus`.
@@ -104,7 +99,7 @@ def label_dataset(
         )
     if calls_per_minute is not None and calls_per_minute <= 0:
         raise ConfigurationError(f"calls_per_minute is {calls_per_minute}; give more than 0, or None for no limit.")
-    _check_sendable(model)
+    check_sendable(model)
     if (schema := dataset.schema(fetch_if_missing=False)) is not None:  # else the first block tells
         check_columns(rulebook.task, schema.names)
     labeled = dataset.repartition(target_num_rows_per_block=ROWS_PER_BLOCK).map_batches(
@@ -119,7 +114,7 @@ def label_dataset(
             "rulebook": rulebook.model_dump(mode="json"),
             "model": model,
             "share": max_concurrency // workers,
-            "pace": None if calls_per_minute is None else _shared_pace(ray, calls_per_minute),
+            "pace": None if calls_per_minute is None else shared_pace(ray, calls_per_minute),
             "explain": explain,
             "threshold": threshold,
         },
@@ -148,69 +143,6 @@ def check_columns(task: LabelingTask, columns: Sequence[str]) -> None:
         raise DataError(f"The table has a column {clash[0]!r} already, which would be overwritten; rename it.")
 
 
-class Pace:
-    """Spreads calls evenly over time; one object paces all workers.
-
-    Args:
-        per_minute: How many calls a minute.
-
-    Example:
-        >>> pace = Pace(120)
-        >>> [round(pace.wait(), 1) for _ in range(3)]
-        [0.0, 0.5, 1.0]
-    """
-
-    def __init__(self, per_minute: float) -> None:
-        self._gap = 60 / per_minute
-        self._next = 0.0
-
-    def wait(self) -> float:
-        """Take the next free moment, and return the seconds until then."""
-        now = time.monotonic()
-        moment = max(now, self._next)
-        self._next = moment + self._gap
-        return moment - now
-
-
-def _shared_pace(ray: Any, per_minute: float) -> Any:
-    """Return a `Pace` that lives as long as the dataset, beside the process that made it."""
-    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-        ray.get_runtime_context().get_node_id(), soft=True
-    )
-    kept = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(Pace)
-    return kept.remote(per_minute)
-
-
-def _check_sendable(model: Any) -> None:
-    """Refuse a model that is alive, as it stands or inside a function: its key would go over the wire."""
-    from ray.cloudpickle import CloudPickler
-
-    if isinstance(model, str):
-        return
-    alive = (language_models.BaseLanguageModel, Caller, SecretStr, SecretBytes)
-
-    class Guard(CloudPickler):  # type: ignore[misc]
-        def reducer_override(self, obj: Any) -> Any:
-            if isinstance(obj, alive):
-                raise ConfigurationError(
-                    f"A {type(obj).__name__} would be sent to the workers, and its key with it; give the model's name "
-                    '("provider:model"), or a function without arguments that makes it where it is called.'
-                )
-            return super().reducer_override(obj)
-
-    try:
-        Guard(io.BytesIO()).dump(model)
-    except ConfigurationError:
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"The function that makes the model cannot be sent to the workers ({redact(str(error))}); make it one that "
-            "holds no open file, lock or connection."
-        ) from error
-    if not callable(model):
-        raise ConfigurationError(f"A {type(model).__name__} is no model; give its name, or a function that makes it.")
-
-
 class _Worker:
     """What one process labels with. The model is made with the first block, so that what fails there is said."""
 
@@ -229,7 +161,7 @@ class _Worker:
         self._pace = pace
         self._options: dict[str, Any] = {"explain": explain, "threshold": threshold}
         self._lock = threading.Lock()
-        self._made: Classifier | None = None
+        self._classifier: Classifier | None = None
         self._kept: dict[str, Labeled] = {}
         self._joining: Joining[Labeled] = Joining()
 
@@ -239,6 +171,7 @@ class _Worker:
         try:
             check_columns(task, block.column_names)
             rows = task.read(block.select(list(task.input_names)).to_pylist(), labeled=False)
+            self._open()
             found = run_sync(gather_from([row.text for row in rows], self._label, self._share))
             if len(found) >= _REFUSED_BLOCK and all(f.kind == BadRequestError.__name__ for f in found):
                 raise BadRequestError(found[0].error or "The model refused every request.")
@@ -254,19 +187,21 @@ class _Worker:
         return await self._joining.share(key, lambda: self._ask(key, text))
 
     async def _ask(self, key: str, text: str) -> Labeled:
-        found = await self._classifier().label(text)
+        if self._classifier is None:
+            raise RuntimeError("The worker is not open.")
+        found = await self._classifier.label(text)
         if found.error is None and len(self._kept) < _MOST_KEPT:
             self._kept[key] = Labeled(found.label, confidence=found.confidence, principle_ids=found.principle_ids)
         return found
 
-    def _classifier(self) -> Classifier:
+    def _open(self) -> None:
+        """Make the model, once; not on the event loop, which a local server would hold up."""
         with self._lock:
-            if self._made is None:
-                llm = _make(self._model)
+            if self._classifier is None:
+                llm = make_model(self._model)
                 if self._pace is not None:
-                    _keep_pace(llm, self._pace)
-                self._made = Classifier(Caller(llm, gate=Gate(self._share)), self._rulebook, **self._options)
-            return self._made
+                    keep_pace(llm, self._pace)
+                self._classifier = Classifier(Caller(llm, gate=Gate(self._share)), self._rulebook, **self._options)
 
 
 def _for_ray(error: AlignmentError) -> AlignmentError:
@@ -275,39 +210,6 @@ def _for_ray(error: AlignmentError) -> AlignmentError:
 
     kind: type[AlignmentError] = type(type(error).__name__, (type(error), UserCodeException), {})
     return kind(str(error))
-
-
-def _make(model: ModelSource) -> Any:
-    if isinstance(model, str):
-        return resolve_chat_model(model)
-    try:
-        return model()
-    except AlignmentError:
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"The function that makes the model failed with {type(error).__name__}: {redact(str(error)).rstrip('.')}."
-        ) from error
-
-
-def _keep_pace(llm: Any, pace: Any) -> None:
-    """Have the model wait for the shared pace before each call, and for its own limiter where it has one."""
-
-    class Paced(rate_limiters.BaseRateLimiter):
-        def __init__(self, own: rate_limiters.BaseRateLimiter | None) -> None:
-            self._own = own
-
-        def acquire(self, *, blocking: bool = True) -> bool:
-            time.sleep(import_ray().get(pace.wait.remote()))
-            return self._own is None or self._own.acquire(blocking=blocking)
-
-        async def aacquire(self, *, blocking: bool = True) -> bool:
-            await asyncio.sleep(await pace.wait.remote())
-            return self._own is None or await self._own.aacquire(blocking=blocking)
-
-    while isinstance(llm, RunnableBinding):
-        llm = llm.bound
-    llm.rate_limiter = Paced(llm.rate_limiter)
 
 
 def _with_labels(block: "pa.Table", task: LabelingTask, found: list[Labeled]) -> "pa.Table":

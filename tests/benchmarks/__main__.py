@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import calls, feedback, imports, labeling, million, predecessor, search
+from tests.benchmarks import calls, cluster, feedback, imports, labeling, million, predecessor, search
 from tests.benchmarks.measure import Row
 
 PACKAGES = ("langchain-model-alignment", "langchain-core", "langgraph", "pydantic")
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--local", action="store_true", help="also measure feedback and labels on the local Qwen model")
     parser.add_argument("--predecessor", action="store_true", help="also install model-alignment 0.3 and run it beside")
     parser.add_argument("--worlds", action="store_true", help="also train in simulated worlds: minutes")
+    parser.add_argument("--ray", action="store_true", help="also label on Ray, with one worker and with two: minutes")
     parser.add_argument(
         "--million", action="store_true", help="only label files of up to a million rows: a quarter of an hour"
     )
@@ -56,6 +57,7 @@ def _chosen(options: argparse.Namespace) -> list[tuple[str, Callable[[], list[Ro
         ("training", lambda: labeling.measure_step(options.rounds)),
         ("the predecessor", labeling.beside_predecessor if options.predecessor else predecessor.not_asked_for),
         *((("worlds", search.measure),) if options.worlds else ()),
+        *((("Ray", lambda: cluster.measure(min(options.rounds, 3))),) if options.ray else ()),
         *((("local model", feedback.time_local), ("local labels", labeling.time_local)) if options.local else ()),
     ]
 

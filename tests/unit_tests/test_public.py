@@ -86,6 +86,7 @@ PUBLIC = sorted(
         "errors",
         "from_langsmith",
         "label_file",
+        "label_dataset",
         "labeler",
         "local_chat_model",
         "pull_prompt",
