@@ -5,7 +5,6 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import AlignmentError, BadRequestError, ConfigurationError, DataError
 from langchain_model_alignment.gate import Gate
