@@ -79,7 +79,7 @@ def label_with_ray(
         raise DataError(f"Ray writes a folder of files; {out} is none that is new or empty, so give --out such a one.")
     make_place(out / "rows")
     with ray_session(address) as ray:
-        _quieten(ray)
+        _quieten(ray, console)
         console.print(plain(f"(labeling with {workers} workers on Ray …)", "dim"))
         try:
             rows = _read(ray, files, kind, book.task)
@@ -94,10 +94,14 @@ def label_with_ray(
                 threshold=threshold,
             )
             _write(labeled, out, kind)
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             if any(out.iterdir()):
                 console.print(plain(f"The rows that were finished are in {out}.", "dim"))
+            if isinstance(error, KeyboardInterrupt):
+                raise typer.Exit(130) from None
             raise _about(data, error) from error
+    if not any(out.iterdir()):
+        raise DataError(f"{data} holds no rows; give at least a few.")
     _say(console, out, kind)
 
 
@@ -125,9 +129,9 @@ def _files(data: Path) -> tuple[list[str], str]:
     return [str(path.resolve()) for path in files], _KINDS[suffixes.pop()]
 
 
-def _quieten(ray: Any) -> None:
+def _quieten(ray: Any, console: Console) -> None:
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    context.enable_progress_bars = console.is_terminal
     context.raise_original_map_exception = True
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is said by us
     warnings.filterwarnings("ignore", "The minimum number of concurrent actors", UserWarning)  # a short table

@@ -120,7 +120,8 @@ def label_dataset(
         num_cpus=num_cpus,
         num_gpus=num_gpus,
     )
-    labeled.context.raise_original_map_exception = True  # so that an error is one of ours, not Ray's word for any
+    # So that an error is one of ours, and not Ray's word for any; it goes for the given dataset too, which shares it.
+    labeled.context.raise_original_map_exception = True
     return labeled
 
 

@@ -48,6 +48,18 @@ def noting(folder: Path, latency: float = 0.0) -> Callable[[], ScriptedChatModel
     return lambda: NotingModel(SimulatedWorld(), folder=place, latency=latency)
 
 
+def dying_once(marker: Path) -> Callable[[], ScriptedChatModel]:
+    """Return what makes a model that ends its process at row 200, unless the marker says that it did so before."""
+
+    def reply(messages: list[BaseMessage]) -> Any:
+        if row_in(messages[1]).endswith("0x200") and not marker.exists():
+            marker.touch()
+            os._exit(1)
+        return SimulatedWorld()(messages)
+
+    return lambda: ScriptedChatModel(reply)
+
+
 def calls_in(folder: Path) -> list[Call]:
     """Return the calls that were noted in a folder so far."""
     found = []

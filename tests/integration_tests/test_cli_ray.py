@@ -134,7 +134,7 @@ def test_when_every_row_fails_the_rows_are_written_and_the_exit_code_is_1(label:
     assert [bool(row["error"]) for row in read_csv("out")] == [True] * 3
 
 
-def test_what_was_finished_before_the_run_ended_stays(label: Label, capsys: pytest.CaptureFixture[str]):
+def test_what_was_finished_before_the_run_ended_stays(label: Label):
     write_csv("rows.csv", rows(3000))
     with pytest.raises(AuthenticationError) as caught:
         label("rows.csv", loses_its_key)
@@ -165,6 +165,15 @@ def test_a_folder_with_files_is_not_written_into(label: Label):
     for out in ("out", "out.csv", "rulebook.json"):
         with pytest.raises(DataError, match=rf"Ray writes a folder of files; {out} is none that is new or empty"):
             label("rows.csv", out=out)
+
+
+def test_a_table_without_rows(label: Label):
+    Path("rows.csv").write_text("text,label\n")
+    with pytest.raises(DataError, match=r"rows\.csv holds no rows"):
+        label("rows.csv")
+    Path("rows.csv").write_text("")
+    with pytest.raises(ArtifactError, match=r"rows\.csv cannot be read \(Empty CSV file"):
+        label("rows.csv", out="out2")
 
 
 def test_a_table_that_is_not_there_or_of_no_known_kind(label: Label):

@@ -17,7 +17,7 @@ from langchain_model_alignment.integrations.ray_session import one_sentence, ray
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import LabelingTask
 from tests.fakes import ScriptedChatModel, http_error
-from tests.integration_tests.ray_cases import RAY_WARNINGS, Call, calls_in, noting
+from tests.integration_tests.ray_cases import RAY_WARNINGS, Call, calls_in, dying_once, noting
 from tests.simulated import SimulatedWorld, book_of, rows
 
 pytestmark = pytest.mark.filterwarnings(*RAY_WARNINGS)
@@ -88,6 +88,12 @@ def test_a_call_that_fails_is_the_error_of_its_row(ray: Any):
     assert [row["id"] for row in labeled if row["error"]] == [7]
     assert next(row["error"] for row in labeled if row["error"]).startswith("The request was refused by the model")
     assert all(row["prediction"] for row in labeled if row["id"] != 7)
+
+
+def test_a_worker_that_dies_is_replaced(ray: Any, tmp_path: Path):
+    labeled = label_dataset(ray.data.from_items(keyed(300)), BOOK, dying_once(tmp_path / "died"), workers=1)
+    assert sorted(row["id"] for row in labeled.take_all() if row["prediction"]) == list(range(300))
+    assert (tmp_path / "died").exists()
 
 
 def test_a_worker_asks_once_for_equal_rows(ray: Any, tmp_path: Path):
