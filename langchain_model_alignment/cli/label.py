@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from langchain_model_alignment.cache import SQLiteCache
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.cli.progress import duration, kinds, percent
 from langchain_model_alignment.cli.show import indented, open_model, plain
-from langchain_model_alignment.errors import AlignmentError
+from langchain_model_alignment.errors import AlignmentError, ConfigurationError
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.labeling.cascade import Saved
 from langchain_model_alignment.labeling.outputs import unfinished
@@ -26,6 +27,14 @@ from langchain_model_alignment.usage import Budget
 
 _SHOWN_LABELS = 12
 _TOLD = 60.0  # seconds between two lines where there is no terminal
+
+
+class Engine(StrEnum):
+    """Where rows are labeled."""
+
+    HERE = "here"
+    RAY = "ray"
+
 
 Price = Annotated[float | None, typer.Option(min=0, help="Price of 1,000,000 tokens, to tell what a cascade saved.")]
 
@@ -54,6 +63,14 @@ def run_label(
     resume: Annotated[
         bool, typer.Option("--resume/--anew", help="Go on where the same command stopped, or forget that.")
     ] = True,
+    engine: Annotated[
+        Engine, typer.Option(help="Where: in this process, or on Ray, on this machine or a cluster.")
+    ] = Engine.HERE,
+    address: Annotated[str | None, typer.Option(help="With Ray: the cluster's address, such as 10.0.0.5:6379.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="With Ray: how many processes label.")] = 2,
+    calls_per_minute: Annotated[
+        float | None, typer.Option(min=0.01, help="With Ray: calls begun in a minute, over all workers.")
+    ] = None,
     input_price: Price = None,
     output_price: Price = None,
     large_input_price: Price = None,
@@ -61,6 +78,24 @@ def run_label(
 ) -> None:
     """Label the rows of files by a rulebook. Stopped or killed, the same command goes on and pays nothing twice."""
     console = Console()
+    if engine is Engine.RAY:
+        _refuse_with_ray(data, large_model=large_model, cache=cache)
+        from langchain_model_alignment.cli.label_ray import label_with_ray
+
+        label_with_ray(
+            console,
+            Path(data[0]),
+            rulebook,
+            out,
+            model,
+            explain=explain,
+            threshold=threshold,
+            concurrency=concurrency,
+            workers=workers,
+            calls_per_minute=calls_per_minute,
+            address=address,
+        )
+        return
     book = Rulebook.load(rulebook)
     check_files(data, book, out)  # before a local model is fetched and started
     with ExitStack() as stack:
@@ -95,6 +130,13 @@ def run_label(
     _say(console, found, book)
     if found.tally.rows == sum(found.tally.failures.values()):
         raise typer.Exit(1)
+
+
+def _refuse_with_ray(data: list[str], **others: object) -> None:
+    if len(data) > 1:
+        raise ConfigurationError("Ray reads one file, folder or glob; give a single one.")
+    if given := [name for name, value in others.items() if value is not None]:
+        raise ConfigurationError(f"--{given[0].replace('_', '-')} is not there on Ray; leave it out, or --engine ray.")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from langchain_model_alignment.integrations.ray import ADDED, check_columns, lab
 from langchain_model_alignment.integrations.ray_models import ModelSource
 from langchain_model_alignment.integrations.ray_session import one_sentence, ray_session
 from langchain_model_alignment.labeling.rulebook import Rulebook
-from langchain_model_alignment.labeling.task import LabelingTask, _as_text
+from langchain_model_alignment.labeling.task import LabelingTask, as_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -168,7 +168,7 @@ def _parsed(block: "pa.Table", task: LabelingTask) -> "pa.Table":
     rows = [_object_in(line) for line in block[_LINE].to_pylist()]
     check_columns(task, list(dict.fromkeys(name for row in rows for name in row)))
     for name in task.input_names:
-        cells = [None if row.get(name) is None else _as_text(row[name]) for row in rows]
+        cells = [None if row.get(name) is None else as_text(row[name]) for row in rows]
         block = block.append_column(pa.field(name, pa.string()), pa.array(cells, pa.string()))
     return block
 

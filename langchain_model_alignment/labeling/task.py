@@ -15,7 +15,7 @@ from langchain_model_alignment.errors import DataError
 if TYPE_CHECKING:  # only whoever has a data frame has loaded pandas
     import pandas as pd
 
-__all__ = ["LabelValue", "LabelingTask", "Row", "Table", "truncate"]
+__all__ = ["LabelValue", "LabelingTask", "Row", "Table", "as_text", "truncate"]
 
 LabelValue = str | bool | int | float
 Table = Union["pd.DataFrame", Iterable[Mapping[str, Any]]]
@@ -99,7 +99,7 @@ class LabelingTask(Value):
     @property
     def labels(self) -> tuple[str, ...]:
         """The label values as text, as a model is shown them."""
-        return tuple(_as_text(value) for value in self.label_values)
+        return tuple(as_text(value) for value in self.label_values)
 
     @property
     def question(self) -> str:
@@ -134,7 +134,7 @@ class LabelingTask(Value):
     def show(self, inputs: Mapping[str, Any]) -> str:
         """Return the inputs of one row as text: a line each, values truncated, missing ones left out."""
         lines = [
-            f"{name}: {truncate(_as_text(inputs[name]), self.truncation_length)}"
+            f"{name}: {truncate(as_text(inputs[name]), self.truncation_length)}"
             for name in self.input_names
             if not _is_missing(inputs.get(name))
         ]
@@ -145,7 +145,7 @@ class LabelingTask(Value):
         try:
             return self.label_values.index(value)
         except ValueError:
-            text = _as_text(value).strip().casefold()
+            text = as_text(value).strip().casefold()
             folded = [label.casefold() for label in self.labels]
             return folded.index(text) if text in folded else None
 
@@ -219,7 +219,7 @@ def truncate(text: str, words: int | None) -> str:
     return f"{start} … {text[spans[-right][0] :]}" if right else f"{start} …"
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as a person would write it: 3.0 of a number column is 3, a midnight is a date."""
     if isinstance(value, str):
         return value.strip()

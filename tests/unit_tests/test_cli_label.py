@@ -285,3 +285,10 @@ def test_a_cascade_tells_what_it_saved(label: Run):
     said = flat(result)
     assert "rows went to the large model" in said
     assert "In money, by the prices given: about" in said
+
+
+@pytest.mark.parametrize("option", [["--large-model", "local"], ["--cache", "a.sqlite"]])
+def test_what_is_not_there_on_ray_is_refused_before_anything_starts(label: Run, option: list[str]):
+    result = label("--engine", "ray", *option)
+    assert result.exit_code == 1
+    assert f"{option[0]} is not there on Ray" in str(result.exception or result.output)
