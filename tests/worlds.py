@@ -24,11 +24,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from langchain_core.embeddings import Embeddings
 from langchain_core.messages import BaseMessage
 
 from langchain_model_alignment.labeling import instructions
+from langchain_model_alignment.labeling.experts.maker import MixtureOfExperts
 from langchain_model_alignment.labeling.labeler import Labeler, create_labeler_graph
 from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.usage import Budget
 from tests.fakes import ScriptedChatModel
 
 LABELS = ("yes", "no")
@@ -304,3 +307,71 @@ def greedy(rows: Sequence[dict[str, str]]) -> Principles:
         chosen.append(choices[best])
         lead = lead + weights[best]
     return chosen
+
+
+# -- a mixture of experts in a world -----------------------------------------------------------------------------
+
+
+class RegionEmbeddings(Embeddings):
+    """Points that show which of the two regions a row lies in, as a good embedding would, with some noise."""
+
+    model = "regions"
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        shown = concepts(text)
+        return [float(region in shown) + 0.6 * _chance("noise", text, at) for at, region in enumerate((*_REGIONS, ""))]
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A mixture that was trained in a world, and one rulebook beside it.
+
+    Attributes:
+        accuracy: Of the mixture on fresh rows.
+        single: Of one rulebook that was given as many calls.
+        experts: How many experts there are.
+        calls: All calls of the mixture's run.
+        general: The calls that the rulebook took which the experts began from.
+        general_accuracy: Of that rulebook on the fresh rows.
+    """
+
+    accuracy: float
+    single: float
+    experts: int
+    calls: int
+    general: int
+    general_accuracy: float
+
+
+def mixed(world: World, seed: int, steps: int = 10, embeddings: Embeddings | None = None, **settings: Any) -> Mixed:
+    """Train a mixture in a world, and one rulebook with as many calls, and look at both on fresh rows."""
+    training, test = world.rows(seed, _TRAINING), world.rows(seed + _FAR, _TEST)
+    task: tuple[Any, ...] = (["text"], "label", LABELS, QUESTION)
+    hparams = {"patience": 10}
+    model = ScriptedChatModel(Player(seed))
+    maker = MixtureOfExperts(*task, model, embeddings=embeddings or RegionEmbeddings(), hparams=hparams, **settings)
+    result = maker.train(training, steps=steps)
+    calls, mixture = model.calls, result.rulebook
+    general = result.general.rulebook
+    alone = general
+    if result.usage.calls > result.general.usage.calls:
+        single = Labeler(
+            *task, ScriptedChatModel(Player(seed)), hparams={"patience": 10_000}, budget=Budget(max_calls=calls)
+        )
+        alone = single.train(training, steps=10 * steps).rulebook
+    found = maker.infer_checkpoint(mixture, test)
+    return Mixed(
+        accuracy=maker.get_scorecard(test, found)["accuracy"],
+        single=accuracy(_principles_of(alone), test),
+        experts=len(mixture.experts),
+        calls=calls,
+        general=result.general.usage.calls,
+        general_accuracy=accuracy(_principles_of(general), test),
+    )
+
+
+def _principles_of(rulebook: Rulebook) -> Principles:
+    return [(p.label or "", p.sentence()) for p in rulebook.enabled()]

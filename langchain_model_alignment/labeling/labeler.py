@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import merge_configs
 from langgraph.types import Checkpointer
 
 from langchain_model_alignment.cache import AnswerCache, MemoryCache
-from langchain_model_alignment.calls import ChatModelLike, as_caller
+from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.errors import ConfigurationError, DataError
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.labeling.classifier import Classifier, Prediction, label_rows
@@ -19,6 +18,7 @@ from langchain_model_alignment.labeling.proposers import Proposer
 from langchain_model_alignment.labeling.records import TrainingHyperparameters, TrainingResult
 from langchain_model_alignment.labeling.reflective import ReflectiveProposer
 from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.labeling.running import run_training
 from langchain_model_alignment.labeling.scorecard import Scorecard, make_metric, make_scorecard
 from langchain_model_alignment.labeling.scoring import MOST_LABELS
 from langchain_model_alignment.labeling.splits import check_labels, set_apart, stratified, without_shared
@@ -97,6 +97,11 @@ class Labeler:
         self._proposer = proposer or (DescribingProposer(self._writer) if small else ReflectiveProposer(self._writer))
         self._metric = make_metric(self.hparams.score_fn, self.task, self.hparams.pos_label)
 
+    @property
+    def caller(self) -> Caller:
+        """The model that labels, behind its gate."""
+        return self._caller
+
     # -- training ----------------------------------------------------------------------------------------------
 
     def initialize_checkpoint(self, train_data: Table, config: RunnableConfig | None = None) -> Rulebook:
@@ -115,7 +120,7 @@ class Labeler:
     async def ainitialize_checkpoint(self, train_data: Table, config: RunnableConfig | None = None) -> Rulebook:
         """Async twin of `initialize_checkpoint`."""
         training = self.prepare(train_data)
-        return (await self._run(training, None, 0, 1, config, zero_shot=False)).rulebook
+        return (await run_training(training, None, 0, config, keep=1, zero_shot=False)).rulebook
 
     def train_step(
         self,
@@ -148,7 +153,7 @@ class Labeler:
     ) -> Rulebook:
         """Async twin of `train_step`."""
         training = self.prepare(train_data, validation_data)
-        return (await self._run(training, checkpoint, 1, 1, config, zero_shot=False)).rulebook
+        return (await run_training(training, checkpoint, 1, config, keep=1, zero_shot=False)).rulebook
 
     def train(
         self,
@@ -198,7 +203,7 @@ class Labeler:
     ) -> TrainingResult:
         """Async twin of `train`."""
         training = self.prepare(train_data, validation_data)
-        return await self._run(training, checkpoint, steps, None, config, checkpointer=checkpointer)
+        return await run_training(training, checkpoint, steps, config, checkpointer=checkpointer)
 
     def prepare(self, train_data: Table, validation_data: Table | None = None) -> Training:
         """Read and split the tables.
@@ -234,29 +239,6 @@ class Labeler:
             calibration=calibration,
             validation=stratified(validation, seed, "blocks"),
         )
-
-    async def _run(
-        self,
-        training: Training,
-        checkpoint: Rulebook | None,
-        steps: int,
-        keep: int | None,
-        config: RunnableConfig | None,
-        *,
-        zero_shot: bool = True,
-        checkpointer: Checkpointer = None,
-    ) -> TrainingResult:
-        loop = create_training_graph(training, keep=keep, zero_shot=zero_shot)
-        graph = loop.compile(checkpointer=checkpointer, name="train")
-        named = {"configurable": {"thread_id": "training"}} if checkpointer else {}
-        settings = merge_configs(RunnableConfig(**named), config)  # type: ignore[typeddict-item]
-        begun = (await graph.aget_state(settings)).next if checkpointer else ()
-        start: Any = None
-        if not begun:
-            given = None if checkpoint is None else checkpoint.model_dump(mode="json")
-            start = {"steps": steps, "rulebook": given}
-        state: Any = await graph.ainvoke(start, settings)
-        return result_of(training, state)
 
     # -- labeling ----------------------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """From the state that a training run ended with to the result that a person keeps."""
 
+from collections.abc import Sequence
+
 from langchain_model_alignment.labeling.records import Mistake, TrainingResult
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scorecard import Scorecard, make_scorecard
@@ -7,7 +9,7 @@ from langchain_model_alignment.labeling.state import CandidateState, LabelerStat
 from langchain_model_alignment.labeling.training import Training
 from langchain_model_alignment.usage import Usage
 
-__all__ = ["result_of"]
+__all__ = ["mistakes_of", "result_of"]
 
 _MOST_MISTAKES = 50
 
@@ -29,7 +31,7 @@ def result_of(training: Training, state: LabelerState) -> TrainingResult:
         stopped_because=state["stopped"],
         scorecard=_scorecard(training, best),
         zero_shot=_scorecard(training, zero) if zero else None,
-        mistakes=_mistakes(training, best),
+        mistakes=mistakes_of(training, best["predictions"], best["confidences"]),
         about={
             "train_model": training.writer.name,
             "eval_model": training.caller.name,
@@ -49,7 +51,16 @@ def _scorecard(training: Training, candidate: CandidateState) -> Scorecard:
     return make_scorecard(training.task, true, candidate["predictions"], len(candidate["errors"]))
 
 
-def _mistakes(training: Training, candidate: CandidateState) -> tuple[Mistake, ...]:
+def mistakes_of(
+    training: Training, predictions: Sequence[int], confidences: Sequence[float | None]
+) -> tuple[Mistake, ...]:
+    """Return the validation rows that are labeled wrongly, the surest first.
+
+    Args:
+        training: The run.
+        predictions: On all validation rows: label indices, -1 for an abstention.
+        confidences: As many, from 0 to 1.
+    """
     labels = training.task.labels
     wrong: list[Mistake] = [
         {
@@ -58,9 +69,7 @@ def _mistakes(training: Training, candidate: CandidateState) -> tuple[Mistake, .
             "prediction": labels[given] if given >= 0 else "",
             "confidence": sure,
         }
-        for row, given, sure in zip(
-            training.validation, candidate["predictions"], candidate["confidences"], strict=True
-        )
+        for row, given, sure in zip(training.validation, predictions, confidences, strict=True)
         if row.label != given
     ]
     return tuple(sorted(wrong, key=lambda m: -(m["confidence"] or 0.0))[:_MOST_MISTAKES])
