@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from langchain_model_alignment.cache import MemoryCache, SQLiteCache
     from langchain_model_alignment.calls import Caller, Gate
     from langchain_model_alignment.constitution import Constitution, Principle
+    from langchain_model_alignment.embeddings import WordLlamaEmbeddings
     from langchain_model_alignment.errors import AlignmentError
     from langchain_model_alignment.feedback import single_run
     from langchain_model_alignment.feedback.adherence import adherence_table, create_adherence_chain
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from langchain_model_alignment.integrations.store import ConstitutionLibrary
     from langchain_model_alignment.labeling import labeler
     from langchain_model_alignment.labeling.classifier import create_classifier_chain
+    from langchain_model_alignment.labeling.experts.maker import MixtureOfExperts
+    from langchain_model_alignment.labeling.experts.mixture import Mixture
+    from langchain_model_alignment.labeling.experts.records import MixtureResult
     from langchain_model_alignment.labeling.labeler import Labeler, create_labeler_graph
     from langchain_model_alignment.labeling.records import TrainingHyperparameters, TrainingResult
     from langchain_model_alignment.labeling.report import write_report
@@ -71,6 +75,9 @@ _WHERE = {
     "Labeler": "labeling.labeler",
     "LabelingTask": "labeling.task",
     "MemoryCache": "cache",
+    "Mixture": "labeling.experts.mixture",
+    "MixtureOfExperts": "labeling.experts.maker",
+    "MixtureResult": "labeling.experts.records",
     "Principle": "constitution",
     "Review": "feedback.review",
     "Rulebook": "labeling.rulebook",
@@ -79,6 +86,7 @@ _WHERE = {
     "TrainingHyperparameters": "labeling.records",
     "TrainingResult": "labeling.records",
     "Usage": "usage",
+    "WordLlamaEmbeddings": "embeddings",
     "aalign_batch": "feedback.batch.align",
     "adherence_table": "feedback.adherence",
     "alabel_file": "labeling.stream",
@@ -134,6 +142,9 @@ __all__ = [
     "Labeler",
     "LabelingTask",
     "MemoryCache",
+    "Mixture",
+    "MixtureOfExperts",
+    "MixtureResult",
     "Principle",
     "Review",
     "Rulebook",
@@ -142,6 +153,7 @@ __all__ = [
     "TrainingHyperparameters",
     "TrainingResult",
     "Usage",
+    "WordLlamaEmbeddings",
     "aalign_batch",
     "adherence_table",
     "alabel_file",

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Point", "confusion_matrix", "learning_curve", "most_confused"]
+__all__ = ["Point", "Spot", "confusion_matrix", "learning_curve", "most_confused", "region_map"]
 
 INK, MUTED, LINE, ACCENT, PAPER, BAD, ON = (f"#0{n}0{n}0{n}" for n in range(1, 8))  # stand-ins, see `_themed`
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", PAPER: "paper", BAD: "bad", ON: "on"}
 _LONGEST = 22  # characters of a label in a figure
+_MARKS = "os^Dvph*"  # of the regions on their map
 _SPREAD = 0.3  # of a step: how far the dots of its candidates lie apart
 
 
@@ -226,3 +227,41 @@ def _themed(markup: str) -> str:
     for color, variable in _VARIABLES.items():
         markup = markup.replace(f": {color}", f": var(--{variable})")
     return markup.replace("xlink:href", "href")
+
+
+class Spot(NamedTuple):
+    """A row on the map of the regions."""
+
+    x: float
+    y: float
+    region: int | None
+    right: bool | None
+    """None for a row that was not labeled."""
+
+
+def region_map(spots: Sequence[Spot], centers: Sequence[tuple[float, float, str]]) -> Html:
+    """Draw rows as marks, another one for each region, the wrongly labeled ones in red, and the regions' names.
+
+    Args:
+        spots: The rows.
+        centers: Where each region's middle lies, and its name.
+
+    Raises:
+        ConfigurationError: Matplotlib is not installed.
+    """
+    width, height = 640, 420
+    with _figure(width, height, "regions") as (figure, axes):
+        axes.set_axis_off()
+        for index in [*range(len(centers)), None]:
+            for right in (None, True, False):
+                own = [spot for spot in spots if spot.region == index and spot.right is right]
+                mark = "x" if index is None else _MARKS[index % len(_MARKS)]
+                color = {None: MUTED, True: ACCENT, False: BAD}[right]
+                style: dict[str, Any] = {"markersize": 5 if right is None else 7, "alpha": 0.35 if right is None else 1}
+                axes.plot([s.x for s in own], [s.y for s in own], mark, color=color, markeredgecolor=color, **style)
+        for x, y, name in centers:
+            box = {"facecolor": PAPER, "edgecolor": INK, "boxstyle": "round,pad=0.3", "linewidth": 1}
+            axes.annotate(one_line(name, _LONGEST), (x, y), ha="center", va="center", color=INK, zorder=5, bbox=box)
+        axes.margins(0.06)
+        figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.99)
+        return _svg(figure, "regions", f"Map of {len(spots)} rows in {len(centers)} regions")

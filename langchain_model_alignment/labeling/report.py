@@ -9,6 +9,8 @@ from pathlib import Path
 
 from langchain_model_alignment.artifacts import write_text
 from langchain_model_alignment.constitution import Principle
+from langchain_model_alignment.labeling.experts.page import regions_section
+from langchain_model_alignment.labeling.experts.records import MixtureResult
 from langchain_model_alignment.labeling.figures import Point, confusion_matrix, learning_curve, most_confused
 from langchain_model_alignment.labeling.page import (
     STYLE,
@@ -26,6 +28,7 @@ from langchain_model_alignment.labeling.page import (
 )
 from langchain_model_alignment.labeling.records import CandidateRecord, Mistake, StepRecord, TrainingResult
 from langchain_model_alignment.labeling.story import (
+    AnyResult,
     Event,
     change_of,
     final_score,
@@ -44,7 +47,7 @@ _OPENING = 320  # characters of a long row that are shown before it is opened
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # a browser is told that nothing may be loaded or run
 
 
-def write_report(result: TrainingResult, path: str | Path) -> Path:
+def write_report(result: AnyResult, path: str | Path) -> Path:
     """Write the training report to an HTML file, whole or not at all.
 
     Args:
@@ -61,7 +64,7 @@ def write_report(result: TrainingResult, path: str | Path) -> Path:
     return write_text(path, report_html(result))
 
 
-def report_html(result: TrainingResult) -> str:
+def report_html(result: AnyResult) -> str:
     """Return the training report as a page that loads nothing, runs nothing, and is the same for equal results.
 
     Args:
@@ -73,21 +76,23 @@ def report_html(result: TrainingResult) -> str:
     Raises:
         ConfigurationError: Matplotlib is not installed.
     """
-    sections = (_headline, _curve, _rulebook, _steps, _confusions, _mistakes, _costs, _about)
+    regions, one = (regions_section(result), result.general) if isinstance(result, MixtureResult) else (None, result)
+    before = (_headline(result), regions, _curve(one), _rulebook(one), _steps(one))
+    after = (_confusions(result), _mistakes(result), _costs(one), _about(result))
     head = (
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
         tag("title", f"Training report: {one_line(result.rulebook.task.question, 120)}"),
         tag("style", STYLE),
     )
-    page = tag("html", tag("head", *head), "\n", tag("body", *(part(result) for part in sections)), lang="en")
+    page = tag("html", tag("head", *head), "\n", tag("body", *before, *after), lang="en")
     return f"<!doctype html>\n{page}\n"
 
 
 # -- the sections, in their order ------------------------------------------------------------------------------
 
 
-def _headline(result: TrainingResult) -> Html:
+def _headline(result: AnyResult) -> Html:
     card, metric, final = result.scorecard, metric_of(result), final_score(result)
     first, origin = first_score(result)
     low, high = card["accuracy_interval"]
@@ -153,7 +158,7 @@ def _steps(result: TrainingResult) -> Html:
     return section("What each step changed, and why", *(parts or [tag("p", "No steps were recorded.", class_="note")]))
 
 
-def _confusions(result: TrainingResult) -> Html:
+def _confusions(result: AnyResult) -> Html:
     card = result.scorecard
     chosen, n = most_confused(card, _SHOWN_LABELS), len(card["labels"])
     note = (
@@ -174,7 +179,7 @@ def _confusions(result: TrainingResult) -> Html:
     return section("Where labels are confused", tag("p", note, class_="note"), pair)
 
 
-def _mistakes(result: TrainingResult) -> Html:
+def _mistakes(result: AnyResult) -> Html:
     card, shown = result.scorecard, result.mistakes[:_SHOWN_MISTAKES]
     wrong = max(len(result.mistakes), card["n"] - sum(row[i] for i, row in enumerate(card["confusion"])))
     note = "No mistake is left on the validation rows."
@@ -197,7 +202,7 @@ def _costs(result: TrainingResult) -> Html:
     return section("What each step cost", table(["Step", "Calls", "Time", "Tokens"], rows))
 
 
-def _about(result: TrainingResult) -> Html:
+def _about(result: AnyResult) -> Html:
     rows = [
         tag("tr", tag("th", tag("bdi", name)), tag("td", tag("bdi", text))) for name, text in lines_of(result.about)
     ]

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from langchain_model_alignment.labeling.experts.records import MixtureResult
 from langchain_model_alignment.labeling.page import count, duration, number
 from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord, TrainingResult
 
 __all__ = [
+    "AnyResult",
     "Event",
     "ancestors",
     "change_of",
@@ -18,6 +20,9 @@ __all__ = [
     "spent",
     "story_of",
 ]
+
+AnyResult = TrainingResult | MixtureResult
+"""What training left behind: of one rulebook, or of a mixture."""
 
 _CHANGE = re.compile(r"([+~-]) (p[0-9]+): (.*)", re.DOTALL)
 _DONE = {"+": "added", "-": "taken out", "~": "reworded"}
@@ -96,21 +101,21 @@ def sentences_of(step: StepRecord, before: StepRecord | None, metric: str) -> li
     return found
 
 
-def metric_of(result: TrainingResult) -> str:
+def metric_of(result: AnyResult) -> str:
     """Return the metric that rulebooks were compared by."""
     if result.rulebook.score:
         return result.rulebook.score.metric
     return str(result.about.get("metric") or "accuracy")
 
 
-def final_score(result: TrainingResult) -> float | None:
+def final_score(result: AnyResult) -> float | None:
     """Return what the trained rulebook reached; None where nothing tells."""
     if result.rulebook.score:
         return result.rulebook.score.value
     return result.history[-1]["score"] if result.history else _of_card(result.scorecard, metric_of(result))
 
 
-def first_score(result: TrainingResult) -> tuple[float | None, str]:
+def first_score(result: AnyResult) -> tuple[float | None, str]:
     """Return what training is compared with, and its name: the zero-shot where it was scored, else the start."""
     metric = metric_of(result)
     if result.zero_shot and (score := _of_card(result.zero_shot, metric)) is not None:
@@ -122,7 +127,7 @@ def first_score(result: TrainingResult) -> tuple[float | None, str]:
     return (result.history[0]["score"], "at the start") if result.history else (None, "")
 
 
-def spent(result: TrainingResult) -> list[tuple[str, str]]:
+def spent(result: AnyResult) -> list[tuple[str, str]]:
     """Return what training took, as names and texts."""
     usage, rows = result.usage, result.scorecard["n"]
     seconds = sum(step["seconds"] for step in result.history) or usage.seconds

@@ -1,7 +1,7 @@
-"""The search for regions: halve one, train an expert for each half, and keep them if they win on rows not seen.
+"""The search for regions: halve one, train an expert for each half, and keep those that win on rows they never met.
 
 Deciding for one rulebook is cheap. Halving costs no call; where a region holds too few mistakes for experts to win by
-more than luck, none is trained; and one step tells whether it is worth training on.
+more than luck, none is trained; and where none is ahead when half of the steps are done, none is trained on.
 """
 
 import math
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Leaf", "Search", "part_of", "right_answers", "sign_test"]
 
 _LUCK = 0.05  # how probable it may be that experts which are no better win as they did
-_MENDED = 0.5  # the share of a region's mistakes that experts can be hoped to mend
+_MENDED = 0.6  # the share of a region's mistakes that experts can be hoped to mend
 _UNSEEN = 1 / 3  # of a region's training rows are kept from its expert, to decide by
 _MOST_UNSEEN = 100
 
@@ -59,12 +59,44 @@ class Leaf:
 
 
 @dataclass
+class _Side:
+    """Half of a region, and the expert in training for it."""
+
+    leaf: Leaf
+    part: Training
+    unseen: list[Row]
+    """Training rows of the half that its expert never meets, to decide by."""
+    run: TrainingResult | None = None
+    before: list[bool] = field(default_factory=list)
+    """Which unseen rows are labeled rightly by what labels the region now."""
+    after: list[bool] = field(default_factory=list)
+    """Which by the expert."""
+
+    @property
+    def ahead(self) -> bool:
+        return sum(self.after) > sum(self.before)
+
+    def told(self, kept: bool) -> Half:
+        return Half(
+            name=self.leaf.name,
+            training_rows=len(self.leaf.training),
+            validation_rows=len(self.leaf.validation),
+            decided_on=len(self.after),
+            before=sum(self.before) if self.after else 0,
+            after=sum(self.after),
+            kept=kept,
+            run=self.run,
+        )
+
+
+@dataclass
 class Search:
     """A search for regions.
 
     Attributes:
         run: The models, rows and settings of the whole.
         points: The direction of each row's embedding, by the row's id.
+        start: What every expert begins from.
         steps: How many steps an expert is trained for at most.
         max_experts: The most regions.
         min_rows: The fewest training rows of a region.
@@ -75,6 +107,7 @@ class Search:
 
     run: Training
     points: dict[str, "Vector"]
+    start: Rulebook
     steps: int
     max_experts: int
     min_rows: int
@@ -95,7 +128,7 @@ class Search:
             )
         ]
         while True:
-            room = self.max_experts - len(leaves)
+            room = self.max_experts - len(leaves) if self.steps else 0
             chosen = [leaf for leaf in leaves if not leaf.closed][: max(room, 0)]
             if not chosen:
                 return leaves
@@ -130,31 +163,31 @@ class Search:
         Returns:
             What was decided, and the regions to put in its place; none where it stays whole.
         """
+        sides: list[_Side] = []
 
-        def refuse(why: str, done: Sequence[Half] = ()) -> tuple[Trial, list[Leaf]]:
-            return Trial(region=leaf.name, verdict=why, halves=tuple(done)), []
+        def whole(why: str) -> tuple[Trial, list[Leaf]]:
+            return Trial(region=leaf.name, verdict=why, halves=tuple(s.told(False) for s in sides if s.run)), []
 
         if trouble := self._trouble(leaf, halves):
-            return refuse(trouble)
-        done: list[Half] = []
+            return whole(trouble)
         try:
-            parts = [self._part(half) for half in halves]
-            unseen = [row for _, rows in parts for row in rows]
-            mistakes = (await right_answers(self.run, leaf.rulebook, unseen, self.config)).count(False)
+            sides = [self._side(half) for half in halves]
+            for side in sides:
+                side.before = await self._right(leaf.rulebook, side.unseen)
+            mistakes, n = sum(side.before.count(False) for side in sides), sum(len(side.unseen) for side in sides)
             if sign_test(int(_MENDED * mistakes), 0) > _LUCK:
-                return refuse(f"{mistakes} mistakes on {len(unseen)} rows are too few to tell experts by")
-            for steps in (1, self.steps):
-                runs = await gather_from(
-                    list(zip(halves, parts, strict=True)),
-                    lambda pair, steps=steps: self._train(pair[0], pair[1][0], steps),  # type: ignore[misc]
-                    len(halves),
-                )
-                done = [_half(half, run) for half, run in zip(halves, runs, strict=True)]
-                if not any(_gained(run) for run in runs):
-                    return refuse(f"no expert gained in {steps} step{'s' if steps > 1 else ''}", done)
-            return await self._judge(leaf, halves, runs, [unseen for _, unseen in parts])
+                return whole(f"{mistakes} mistakes on {n} rows are too few to tell experts by")
+            halfway = (self.steps + 1) // 2
+            await self._train(sides, halfway)
+            if not any([await self._is_ahead(side, leaf.rulebook) for side in sides]):
+                return whole(f"no expert is ahead after {halfway} step{'' if halfway == 1 else 's'}")
+            await self._train(sides, self.steps)
+            for side in sides:
+                if side.run is not None:
+                    side.after = await self._right(side.run.rulebook, side.unseen)
         except BudgetError as error:
-            return refuse(f"undecided: {error}", done)
+            return whole(f"undecided: {error}")
+        return _judged(leaf, sides)
 
     def _trouble(self, leaf: Leaf, halves: Sequence[Leaf]) -> str:
         """Why a division is not worth a call; empty where it is."""
@@ -167,50 +200,57 @@ class Search:
             return "a half has no validation row"
         return ""
 
-    def _part(self, half: Leaf) -> tuple[Training, list[Row]]:
-        """Return the training of a half's expert, and the rows of the half that it is decided on."""
-        apart = {row.id for row in self.run.calibration}
-        rows = stratified([row for row in half.training if row.id not in apart], self.run.hparams.seed, "unseen")
-        n = min(_MOST_UNSEEN, round(_UNSEEN * len(rows)))
+    def _side(self, half: Leaf) -> _Side:
+        """Split the rows of a half: some that nobody but the judge sees, some to race over, and some to learn from."""
+        seed, apart = self.run.hparams.seed, {row.id for row in self.run.calibration}
+        rows = stratified([row for row in half.training if row.id not in apart], seed, "unseen")
         calibration = [row for row in half.training if row.id in apart]
-        # The rulebook of the whole was chosen on the validation rows and looks better there than it is, so an expert
-        # that began from it could hardly win: as many rows again are raced over that it was not chosen on.
-        raced = stratified([*half.validation, *rows[n : 2 * n]], self.run.hparams.seed, "blocks")
-        return part_of(self.run, rows[2 * n :], calibration, raced), rows[:n]
+        n = min(_MOST_UNSEEN, round(_UNSEEN * len(rows)))
+        # A third more to race over: half of the validation rows tell candidates apart half as well as all of them.
+        raced = stratified([*half.validation, *rows[n : 2 * n]], seed, "blocks")
+        return _Side(half, part_of(self.run, rows[2 * n :], calibration, raced), rows[:n])
 
-    async def _train(self, half: Leaf, part: Training, steps: int) -> TrainingResult:
+    async def _train(self, sides: Sequence[_Side], steps: int) -> None:
+        """Train experts side by side, until each has done so many steps in all."""
         # Another bias is learned for the region, and what decided elsewhere says nothing here.
-        start = half.rulebook.model_copy(update={"calibration": None, "score": None, "evidence": {}})
+        start = self.start.model_copy(update={"calibration": None, "score": None, "evidence": {}})
         if self.checkpointer is None:
             self.checkpointer = InMemorySaver()
-        given = (self.config or {}).get("configurable", {}).get("thread_id", "training")
-        config = merge_configs(self.config, {"configurable": {"thread_id": f"{given}/{half.name}"}})
-        return await run_training(part, start, steps, config, checkpointer=self.checkpointer)
+        thread = (self.config or {}).get("configurable", {}).get("thread_id", "training")
 
-    async def _judge(
-        self, leaf: Leaf, halves: Sequence[Leaf], runs: Sequence[TrainingResult], unseen: Sequence[Sequence[Row]]
-    ) -> tuple[Trial, list[Leaf]]:
-        """Compare the experts with what they began from, on rows that only the latter has met."""
-        done, found = [], []
-        wins = losses = 0
-        for half, run, rows in zip(halves, runs, unseen, strict=True):
-            before, after = [
-                await right_answers(self.run, rulebook, rows, self.config) for rulebook in (leaf.rulebook, run.rulebook)
-            ]
-            kept = sum(after) > sum(before)
-            if kept:
-                wins += sum(a > b for a, b in zip(after, before, strict=True))
-                losses += sum(a < b for a, b in zip(after, before, strict=True))
-            counts = {"decided_on": len(rows), "before": sum(before), "after": sum(after), "kept": kept}
-            done.append(_half(half, run).model_copy(update=counts))
-            found.append(replace(half, rulebook=run.rulebook) if kept else replace(half, name=leaf.name, closed=True))
-        chance = sign_test(wins, losses)
-        told = f"experts mend {wins} and spoil {losses} of {sum(map(len, unseen))} rows not met in training"
-        won = chance <= _LUCK
-        if not won:
-            done = [half.model_copy(update={"kept": False}) for half in done]
-        verdict = f"{told}, which is {'more than' if won else 'no more than may be'} luck"
-        return Trial(region=leaf.name, verdict=verdict, divided=won, halves=tuple(done)), found if won else []
+        async def train(side: _Side) -> TrainingResult:
+            config = merge_configs(self.config, {"configurable": {"thread_id": f"{thread}/{side.leaf.name}"}})
+            return await run_training(side.part, start, steps, config, checkpointer=self.checkpointer)
+
+        for side, run in zip(sides, await gather_from(sides, train, len(sides)), strict=True):
+            side.run = run
+
+    async def _is_ahead(self, side: _Side, rulebook: Rulebook) -> bool:
+        """Whether an expert does better than what labels the region now on the rows that it is raced over."""
+        if side.run is None:
+            return False
+        ours, theirs = [await self._right(book, side.part.validation) for book in (side.run.rulebook, rulebook)]
+        return sum(ours) > sum(theirs)
+
+    async def _right(self, rulebook: Rulebook, rows: Sequence[Row]) -> list[bool]:
+        return await right_answers(self.run, rulebook, rows, self.config)
+
+
+def _judged(leaf: Leaf, sides: Sequence[_Side]) -> tuple[Trial, list[Leaf]]:
+    """Compare experts with what labels the region now, on rows that only the latter has met."""
+    pairs = [(a, b) for side in sides if side.ahead for a, b in zip(side.after, side.before, strict=True)]
+    wins, losses = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
+    won = sign_test(wins, losses) <= _LUCK
+    found = [
+        replace(side.leaf, rulebook=side.run.rulebook)
+        if side.ahead and side.run is not None
+        else replace(side.leaf, name=leaf.name, closed=True)
+        for side in sides
+    ]
+    of = f"{wins} and spoil {losses} of {sum(len(side.unseen) for side in sides)} rows not met in training"
+    verdict = f"experts mend {of}, which is {'more than' if won else 'no more than may be'} luck"
+    told = tuple(side.told(won and side.ahead) for side in sides)
+    return Trial(region=leaf.name, verdict=verdict, divided=won, halves=told), found if won else []
 
 
 async def right_answers(
@@ -248,11 +288,3 @@ def sign_test(wins: int, losses: int) -> float:
     """
     n = wins + losses
     return float(sum(math.comb(n, k) for k in range(wins, n + 1)) / 2**n)
-
-
-def _half(half: Leaf, run: TrainingResult) -> Half:
-    return Half(name=half.name, training_rows=len(half.training), validation_rows=len(half.validation), run=run)
-
-
-def _gained(run: TrainingResult) -> bool:
-    return run.rulebook.fingerprint() != run.initial.fingerprint()

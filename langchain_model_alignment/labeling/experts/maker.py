@@ -247,7 +247,7 @@ class MixtureOfExperts:
         points = await embed_rows(self._embeddings, [*run.training, *run.calibration, *run.validation])
         general = await run_training(run, _rulebook_in(checkpoint), steps, config, checkpointer=checkpointer)
         before, usage = used_by(run), general.usage.model_copy()
-        search = Search(run, points, steps, self._max_experts, self._min_rows, config, checkpointer)
+        search = Search(run, points, general.initial, steps, self._max_experts, self._min_rows, config, checkpointer)
         leaves = await search.divide(general.rulebook)
         name = embeddings_name(self._embeddings)
         mixture, told = await assemble(search, general, leaves, name, self._votes, config)
