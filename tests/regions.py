@@ -1,8 +1,8 @@
 """A small world of two regions that no single rulebook can serve, and points that tell them apart.
 
 On the farm a row is "yes" when it names one of three animals, in the city when it names one of three things; every row
-names an animal and a thing. The labeler says "yes" to a word that some principle names; the proposer names the word that
-decides the row it is shown. Requests are told apart by `tests.simulated`.
+names an animal and a thing. The labeler says "yes" to a word that some principle names, and the proposer names the word
+that decides the row it is shown. Requests are told apart by `tests.simulated`.
 
     maker = mixture_of(max_experts=2)
     maker.train(region_rows(200)).rulebook.experts

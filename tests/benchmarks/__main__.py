@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import calls, cluster, feedback, imports, labeling, million, predecessor, search
+from tests.benchmarks import calls, cluster, feedback, imports, labeling, million, mixture, predecessor, search
 from tests.benchmarks.measure import Row
 
 PACKAGES = ("langchain-model-alignment", "langchain-core", "langgraph", "pydantic")
@@ -56,7 +56,7 @@ def _chosen(options: argparse.Namespace) -> list[tuple[str, Callable[[], list[Ro
         ("labeling", lambda: asyncio.run(labeling.measure(options.rounds))),
         ("training", lambda: labeling.measure_step(options.rounds)),
         ("the predecessor", labeling.beside_predecessor if options.predecessor else predecessor.not_asked_for),
-        *((("worlds", search.measure),) if options.worlds else ()),
+        *((("worlds", search.measure), ("a mixture of experts", mixture.measure)) if options.worlds else ()),
         *((("Ray", lambda: cluster.measure(min(options.rounds, 3))),) if options.ray else ()),
         *((("local model", feedback.time_local), ("local labels", labeling.time_local)) if options.local else ()),
     ]

@@ -127,7 +127,7 @@ def test_who_fails_or_abstains_has_no_vote():
     def reply(messages: list[Any]) -> Any:
         system = messages[0].text
         if "a cat" in system:
-            return http_error(400) if "yak" in messages[1].text else "no idea"
+            return http_error(400) if "yak" in messages[1].text else "perhaps"
         return RegionWorld()(messages)
 
     found = mixture_of(reply).infer_checkpoint(

@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from tests.worlds import CONCEPTS, MEASURED, WORLDS, accuracy, concepts, greedy, label, played, propose, read
+from tests.worlds import CONCEPTS, MEASURED, WORLDS, accuracy, concepts, greedy, label, mixed, played, propose, read
 
 SEEDS = (0, 1)
 # Twenty seeds come within 0.04; with two, one unlucky run weighs half.
@@ -21,6 +21,13 @@ def test_training_comes_near_a_greedy_search(name: str) -> None:
     assert reached >= statistics.mean(run.accuracies[0] for run in runs) + LEARNED
     assert sum(run.losses for run in runs) <= LOST
     assert max(run.calls for run in runs) <= CALLS
+
+
+def test_a_mixture_finds_the_two_regions_of_a_world() -> None:
+    run = mixed(WORLDS["clusters"], 102, max_experts=2)
+
+    assert run.experts == 2
+    assert run.accuracy >= run.single + 0.05
 
 
 def test_a_run_is_repeated_call_for_call() -> None:
