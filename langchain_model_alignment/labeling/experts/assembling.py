@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.errors import BudgetError
-from langchain_model_alignment.labeling.experts.dividing import Leaf, Search
+from langchain_model_alignment.gathering import gather_from
+from langchain_model_alignment.labeling.experts.dividing import Leaf, Search, part_of
 from langchain_model_alignment.labeling.experts.merging import merge_alike, with_shared
 from langchain_model_alignment.labeling.experts.mixture import GENERAL, Mixture, Region
 from langchain_model_alignment.labeling.experts.records import MixtureResult, Place
@@ -14,7 +15,8 @@ from langchain_model_alignment.labeling.experts.vectors import centroid_of, on_a
 from langchain_model_alignment.labeling.experts.voting import Voted, label_by_routes
 from langchain_model_alignment.labeling.outcome import mistakes_of
 from langchain_model_alignment.labeling.records import TrainingResult
-from langchain_model_alignment.labeling.rulebook import Score
+from langchain_model_alignment.labeling.rulebook import Rulebook, Score
+from langchain_model_alignment.labeling.running import run_training
 from langchain_model_alignment.labeling.scorecard import make_scorecard
 from langchain_model_alignment.labeling.splits import stratified
 from langchain_model_alignment.labeling.task import Row
@@ -26,47 +28,65 @@ if TYPE_CHECKING:
 
     Vector = np.ndarray[Any, Any]
 
-__all__ = ["assemble", "label_validation", "result_of_search", "with_score"]
+__all__ = ["assemble", "result_of_search", "step_experts"]
 
 _WORDS = 5
 _PLACES = 400  # training rows in the picture; validation rows are all there
 
 
 async def assemble(
-    search: Search,
-    general: TrainingResult,
-    leaves: list[Leaf],
-    embeddings: str,
-    votes: int,
-    config: RunnableConfig | None,
-) -> tuple[Mixture, list[str]]:
+    search: Search, general: TrainingResult, leaves: list[Leaf], embeddings: str, votes: int
+) -> tuple[Mixture, list[Voted], list[str]]:
     """Merge experts that hardly differ, make the mixture, and take it only if it is no worse than one rulebook.
 
     Returns:
-        The mixture, scored on the validation rows, and what was done, a sentence each.
+        The mixture with its score, what it says of the validation rows where it has experts, and what was done, a
+        sentence each.
     """
-    run, base = search.run, general.rulebook
+    run, base, config = search.run, general.rulebook, search.config
     told: list[str] = []
     alone = Mixture(general=base, embeddings=embeddings, votes=votes, score=base.score)
     if all(leaf.name == GENERAL for leaf in leaves):
-        return alone, told
+        return alone, [], told
     try:
         leaves, told = await merge_alike(run, base, leaves, config)
         experts = {leaf.name: leaf.rulebook for leaf in leaves if leaf.name != GENERAL}
+        if not experts:
+            return alone, [], told
         base, shared = await with_shared(run, base, list(experts.values()), config)
         told += shared
-        mixture = alone.model_copy(
-            update={"general": base, "experts": experts, "regions": _regions(leaves, search.points)}
-        )
-        mixture = with_score(run, mixture, await label_validation(run, mixture, search.points, config))
+        parts = {"general": base, "experts": experts, "regions": _regions(leaves, search.points)}
+        mixture = alone.model_copy(update=parts)
+        voted = await label_validation(run, mixture, search.points, config)
     except BudgetError as error:
-        return alone, [*told, f"the experts were given up: {error}"]
-    if not experts or (mixture.score and base.score and mixture.score.value < base.score.value):
-        return alone, [
-            *told,
-            "with every row on its route the experts did worse than one rulebook, and were given up",
-        ]
-    return mixture, told
+        return alone, [], [*told, f"the experts were given up undecided: {error}"]
+    mixture = with_score(run, mixture, voted)
+    if mixture.score and alone.score and mixture.score.value < alone.score.value:
+        return alone, [], [*told, "with every row on its route the experts did worse than one rulebook"]
+    return mixture, voted, told
+
+
+async def step_experts(
+    run: Training, mixture: Mixture, points: Mapping[str, "Vector"], config: RunnableConfig | None
+) -> Mixture:
+    """Take one step with each expert on the rows that it labels; one without training or validation rows stays."""
+
+    def rows_of(name: str, rows: Sequence[Row]) -> list[Row]:
+        routes = mixture.routes([points.get(row.id) for row in rows])
+        return [row for row, route in zip(rows, routes, strict=True) if route[0][0] == name]
+
+    async def step(name: str) -> Rulebook:
+        training, calibration, validation = (
+            rows_of(name, rows) for rows in (run.training, run.calibration, run.validation)
+        )
+        if not training or not validation:
+            return mixture.experts[name]
+        part = part_of(run, training, calibration, validation)
+        return (await run_training(part, mixture.experts[name], 1, config, keep=1, zero_shot=False)).rulebook
+
+    stepped = await gather_from(list(mixture.experts), step, len(mixture.experts))
+    changed = mixture.model_copy(update={"experts": dict(zip(mixture.experts, stepped, strict=True))})
+    return with_score(run, changed, await label_validation(run, changed, points, config))
 
 
 async def label_validation(
@@ -84,13 +104,13 @@ def with_score(run: Training, mixture: Mixture, voted: Sequence[Voted]) -> Mixtu
     return mixture.model_copy(update={"score": score})
 
 
-async def result_of_search(
+def result_of_search(
     search: Search,
     general: TrainingResult,
     mixture: Mixture,
+    voted: Sequence[Voted],
     told: Sequence[str],
     usage: Usage,
-    config: RunnableConfig | None,
 ) -> MixtureResult:
     """Return what training left behind."""
     run = search.run
@@ -100,12 +120,11 @@ async def result_of_search(
         "trials": tuple(search.trials),
         "changes": tuple(told),
         "usage": usage,
-        "stopped_because": _why(general, mixture, search),
+        "stopped_because": _why(general, mixture, search, told),
         "about": {**general.about, "embeddings": mixture.embeddings, "experts": len(mixture.experts)},
     }
     if not mixture.experts:
         return MixtureResult(**common, scorecard=general.scorecard, mistakes=general.mistakes)
-    voted = await label_validation(run, mixture, search.points, config)  # out of the cache
     given = _labels(voted)
     at = {row.id: mixture.region_of(search.points.get(row.id)) for row in run.validation}
     right = dict(zip(at, run.right(given), strict=True))
@@ -130,11 +149,11 @@ def _labels(voted: Sequence[Voted]) -> list[int]:
     return [-1 if v.labeled.label is None else v.labeled.label for v in voted]
 
 
-def _why(general: TrainingResult, mixture: Mixture, search: Search) -> str:
+def _why(general: TrainingResult, mixture: Mixture, search: Search, told: Sequence[str]) -> str:
     if mixture.experts:
         return f"{general.stopped_because.rstrip('.')}; then no division of a region won any more"
-    verdict = search.trials[-1].verdict if search.trials else "no more than one is allowed"
-    return f"{general.stopped_because.rstrip('.')}; one rulebook stays: {verdict}"
+    verdict = [*(trial.verdict for trial in search.trials), *told][-1:] or ["no more than one is allowed"]
+    return f"{general.stopped_because.rstrip('.')}; one rulebook stays: {verdict[0]}"
 
 
 def _regions(leaves: Sequence[Leaf], points: Mapping[str, "Vector"]) -> tuple[Region, ...]:

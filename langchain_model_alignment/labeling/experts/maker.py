@@ -11,14 +11,8 @@ from langchain_model_alignment.cache import AnswerCache
 from langchain_model_alignment.calls import ChatModelLike
 from langchain_model_alignment.embeddings import WordLlamaEmbeddings, embeddings_name
 from langchain_model_alignment.errors import ConfigurationError, DataError
-from langchain_model_alignment.gathering import gather_from
-from langchain_model_alignment.labeling.experts.assembling import (
-    assemble,
-    label_validation,
-    result_of_search,
-    with_score,
-)
-from langchain_model_alignment.labeling.experts.dividing import Search, part_of
+from langchain_model_alignment.labeling.experts.assembling import assemble, result_of_search, step_experts
+from langchain_model_alignment.labeling.experts.dividing import Search
 from langchain_model_alignment.labeling.experts.mixture import Mixture
 from langchain_model_alignment.labeling.experts.records import MixtureResult
 from langchain_model_alignment.labeling.experts.vectors import embed_rows
@@ -178,22 +172,7 @@ class MixtureOfExperts:
         self._check(mixture)
         run = self._labeler.prepare(train_data, validation_data)
         points = await embed_rows(self._embeddings, [*run.training, *run.calibration, *run.validation])
-
-        async def step(name: str) -> Rulebook:
-            training, calibration, validation = (
-                [row for row, route in zip(rows, mixture.routes([points.get(r.id) for r in rows]), strict=True)
-                 if route[0][0] == name]
-                for rows in (run.training, run.calibration, run.validation)
-            )  # fmt: skip
-            if not training or not validation:
-                return mixture.experts[name]
-            part = part_of(run, training, calibration, validation)
-            start = mixture.experts[name].model_copy(update={"evidence": {}})
-            return (await run_training(part, start, 1, config, keep=1, zero_shot=False)).rulebook
-
-        stepped = await gather_from(list(mixture.experts), step, len(mixture.experts))
-        changed = mixture.model_copy(update={"experts": dict(zip(mixture.experts, stepped, strict=True))})
-        return with_score(run, changed, await label_validation(run, changed, points, config))
+        return await step_experts(run, mixture, points, config)
 
     def train(
         self,
@@ -250,9 +229,9 @@ class MixtureOfExperts:
         search = Search(run, points, general.initial, steps, self._max_experts, self._min_rows, config, checkpointer)
         leaves = await search.divide(general.rulebook)
         name = embeddings_name(self._embeddings)
-        mixture, told = await assemble(search, general, leaves, name, self._votes, config)
+        mixture, voted, told = await assemble(search, general, leaves, name, self._votes)
         usage.add(**{field: value - getattr(before, field) for field, value in used_by(run)})
-        return await result_of_search(search, general, mixture, told, usage, config)
+        return result_of_search(search, general, mixture, voted, told, usage)
 
     # -- labeling ----------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ class Half(Value):
     """How many the expert does."""
     kept: bool = False
     run: TrainingResult | None = None
-    """How the expert was trained."""
+    """How the expert was trained; experts train side by side, so the calls of its steps hold those of others too."""
 
 
 class Trial(Value):

@@ -70,11 +70,12 @@ async def label_by_routes(
     if found and all(labeled.kind == BadRequestError.__name__ for labeled in found):
         raise BadRequestError(found[0].error or "The model refused every request.")
     said = {(at, name): labeled for (name, at), labeled in zip(asked, found, strict=True)}
+    calibrations = {name: classifier.rulebook.calibration for name, classifier in classifiers.items()}
     voted = []
     for at, (row, route) in enumerate(zip(rows, routes, strict=True)):
         votes = [(name, said[at, name], weight) for name, weight in route]
         limit = classifiers[route[0][0]].threshold
-        first, labeled = _together(votes, {name: book.calibration for name, book in mixture.rulebooks.items()}, limit)
+        first, labeled = _together(votes, calibrations, limit)
         names = (first, *(name for name, _ in route if name != first))
         voted.append(Voted(labeled, names, classifiers[first].request(row.text)))
     return voted
