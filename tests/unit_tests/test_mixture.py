@@ -227,6 +227,12 @@ def test_a_mixture_reads_as_its_rulebooks(capsys: pytest.CaptureFixture[str]):
     assert Mixture(general=book_of({"yes": CAT})).as_text() == book_of({"yes": CAT}).as_text()
 
 
+def test_what_every_rulebook_says_is_shared():
+    both = book_of({"yes": [*CAT, *LAMP]})
+    one = Mixture(general=both, experts={"e1": both, "e2": book_of({"yes": LAMP, "no": CAT})})
+    assert [p.sentence() for p in one.shared()] == LAMP
+
+
 # -- what does not fit -----------------------------------------------------------------------------------------
 
 

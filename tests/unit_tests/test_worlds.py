@@ -24,7 +24,7 @@ def test_training_comes_near_a_greedy_search(name: str) -> None:
 
 
 def test_a_mixture_finds_the_two_regions_of_a_world() -> None:
-    run = mixed(WORLDS["clusters"], 102, max_experts=2)
+    run = mixed(WORLDS["clusters"], 102, steps=6, max_experts=2)
 
     assert run.experts == 2
     assert run.accuracy >= run.single + 0.05

@@ -85,8 +85,12 @@ async def step_experts(
         return (await run_training(part, mixture.experts[name], 1, config, keep=1, zero_shot=False)).rulebook
 
     stepped = await gather_from(list(mixture.experts), step, len(mixture.experts))
-    changed = mixture.model_copy(update={"experts": dict(zip(mixture.experts, stepped, strict=True))})
-    return with_score(run, changed, await label_validation(run, changed, points, config))
+    experts = dict(zip(mixture.experts, stepped, strict=True))
+    changed = mixture.model_copy(update={"experts": experts, "score": None})
+    try:
+        return with_score(run, changed, await label_validation(run, changed, points, config))
+    except BudgetError:  # what was gained stays, without a score
+        return changed
 
 
 async def label_validation(

@@ -11,6 +11,7 @@ from langchain_model_alignment.cache import AnswerCache
 from langchain_model_alignment.calls import ChatModelLike
 from langchain_model_alignment.embeddings import WordLlamaEmbeddings, embeddings_name
 from langchain_model_alignment.errors import ConfigurationError, DataError
+from langchain_model_alignment.labeling.classifier import Prediction
 from langchain_model_alignment.labeling.experts.assembling import assemble, result_of_search, step_experts
 from langchain_model_alignment.labeling.experts.dividing import Search
 from langchain_model_alignment.labeling.experts.mixture import Mixture
@@ -285,7 +286,7 @@ class MixtureOfExperts:
         )
         return [prediction_of(mixture, vote) for vote in voted]
 
-    def get_scorecard(self, examples: Table, predictions: Sequence[ExpertPrediction]) -> Scorecard:
+    def get_scorecard(self, examples: Table, predictions: Sequence[Prediction]) -> Scorecard:
         """Score predictions.
 
         Args:
@@ -297,7 +298,7 @@ class MixtureOfExperts:
         """
         return self._labeler.get_scorecard(examples, predictions)
 
-    def get_score(self, examples: Table, predictions: Sequence[ExpertPrediction]) -> float:
+    def get_score(self, examples: Table, predictions: Sequence[Prediction]) -> float:
         """Return the number that training compares by (`score_fn`).
 
         Raises:
