@@ -26,7 +26,7 @@ from langchain_model_alignment.labeling.task import LabelingTask, Row
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.models import limit_of
 
-__all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "label_rows", "scoring_for"]
+__all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "label_rows", "scoring_for", "shares_of"]
 
 _ANSWER_TOKENS = 24  # room for the longest label; more than a label is a model that explains
 _NUMBER_TOKENS = 8
@@ -157,9 +157,9 @@ class Classifier:
 
     def recalibrated(self, found: Labeled) -> Labeled:
         """Return the same answer read with this rulebook's calibration."""
-        if found.signal is None:
+        shares = shares_of(self.rulebook, found)
+        if shares is None:
             return found
-        shares = probabilities(found.signal, self.rulebook.calibration, self._owners)
         best = max(range(len(shares)), key=shares.__getitem__)
         sure = self.threshold is None or shares[best] >= self.threshold
         return replace(found, label=best if sure else None, confidence=shares[best])
@@ -196,6 +196,11 @@ class Classifier:
             return 1
         numbers = range(1, len(self._owners) + 1)
         return sum(_CHECK_TOKENS + len(str(n)) - 1 for n in numbers) + _LABEL_TOKENS
+
+
+def shares_of(rulebook: Rulebook, found: Labeled) -> list[float] | None:
+    """Return the probability of each label by a rulebook's calibration; None where the answer tells none."""
+    return None if found.signal is None else probabilities(found.signal, rulebook.calibration, rulebook.owners())
 
 
 async def label_rows(

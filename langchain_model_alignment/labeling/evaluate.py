@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import NamedTuple, TypedDict
 
-from langchain_model_alignment.labeling.calibration import probabilities
-from langchain_model_alignment.labeling.classifier import Labeled
+from langchain_model_alignment.labeling.classifier import Labeled, shares_of
 from langchain_model_alignment.labeling.proposers import Mined
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import Row
@@ -100,10 +99,10 @@ def likelihoods(training: Training, rulebook: Rulebook, found: Sequence[Labeled]
     """Return the log likelihood of the right label of validation rows, from the row `start` on; none for text."""
     if rulebook.scoring == "text":
         return []
-    even, owners = 1 / len(training.task.labels), rulebook.owners()  # of a row that failed, nothing is known
+    even = 1 / len(training.task.labels)  # of a row that failed, nothing is known
     values = []
     for row, labeled in zip(training.validation[start:], found, strict=False):
-        shares = probabilities(labeled.signal, rulebook.calibration, owners) if labeled.signal else None
+        shares = shares_of(rulebook, labeled)
         share = even if shares is None or row.label is None else shares[row.label]
         values.append(round(math.log(max(share, _SURPRISE)), 4))
     return values

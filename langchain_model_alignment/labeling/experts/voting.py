@@ -1,6 +1,6 @@
 """A mixture at work: each row is labeled by the rulebooks of its regions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from langchain_core.runnables import RunnableConfig
@@ -8,9 +8,8 @@ from langchain_core.runnables import RunnableConfig
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import BadRequestError
 from langchain_model_alignment.gathering import gather_from
-from langchain_model_alignment.labeling.classifier import Classifier, Labeled, Prediction
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled, Prediction, shares_of
 from langchain_model_alignment.labeling.experts.mixture import Mixture, Route
-from langchain_model_alignment.labeling.scoring import Calibration, probabilities
 from langchain_model_alignment.labeling.task import Row
 
 __all__ = ["ExpertPrediction", "Voted", "label_by_routes", "prediction_of"]
@@ -70,12 +69,11 @@ async def label_by_routes(
     if found and all(labeled.kind == BadRequestError.__name__ for labeled in found):
         raise BadRequestError(found[0].error or "The model refused every request.")
     said = {(at, name): labeled for (name, at), labeled in zip(asked, found, strict=True)}
-    calibrations = {name: classifier.rulebook.calibration for name, classifier in classifiers.items()}
     voted = []
     for at, (row, route) in enumerate(zip(rows, routes, strict=True)):
         votes = [(name, said[at, name], weight) for name, weight in route]
         limit = classifiers[route[0][0]].threshold
-        first, labeled = _together(votes, calibrations, limit)
+        first, labeled = _together(mixture, votes, limit)
         names = (first, *(name for name, _ in route if name != first))
         voted.append(Voted(labeled, names, classifiers[first].request(row.text)))
     return voted
@@ -96,7 +94,7 @@ def prediction_of(mixture: Mixture, voted: Voted) -> ExpertPrediction:
 
 
 def _together(
-    votes: Sequence[tuple[str, Labeled, float]], calibrations: Mapping[str, Calibration | None], limit: float | None
+    mixture: Mixture, votes: Sequence[tuple[str, Labeled, float]], limit: float | None
 ) -> tuple[str, Labeled]:
     """Put votes together, and tell whose answer stands for them.
 
@@ -104,8 +102,10 @@ def _together(
     wins. Who failed or abstained has no vote.
     """
     cast = [vote for vote in votes if vote[1].error is None] or list(votes[:1])
-    if len(cast) > 1 and all(labeled.logprobs for _, labeled, _ in cast):
-        return _averaged(cast, calibrations, limit)
+    shares = [shares_of(mixture.rulebooks[name], labeled) for name, labeled, _ in cast]
+    told = [share for share in shares if share is not None]
+    if len(cast) > 1 and len(told) == len(cast):
+        return _averaged(cast, told, limit)
     said = [vote for vote in cast if vote[1].label is not None]
     weights: dict[int | None, float] = {}
     for _, labeled, weight in said:
@@ -115,9 +115,8 @@ def _together(
 
 
 def _averaged(
-    cast: Sequence[tuple[str, Labeled, float]], calibrations: Mapping[str, Calibration | None], limit: float | None
+    cast: Sequence[tuple[str, Labeled, float]], shares: Sequence[Sequence[float]], limit: float | None
 ) -> tuple[str, Labeled]:
-    shares = [probabilities(labeled.logprobs or (), calibrations[name]) for name, labeled, _ in cast]
     weights = [weight for *_, weight in cast]
     total = sum(weights) or 1.0
     mean = [sum(w * s[i] for w, s in zip(weights, shares, strict=True)) / total for i in range(len(shares[0]))]
