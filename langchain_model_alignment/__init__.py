@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from langchain_model_alignment.labeling.rulebook import Rulebook
     from langchain_model_alignment.labeling.stream import alabel_file, astream_labels, label_file
     from langchain_model_alignment.labeling.task import LabelingTask
-    from langchain_model_alignment.local import local_chat_model
+    from langchain_model_alignment.local import hugging_face_chat_model, local_chat_model
     from langchain_model_alignment.models import resolve_chat_model
     from langchain_model_alignment.templates import Template
     from langchain_model_alignment.tracing import EventCallback
@@ -113,6 +113,7 @@ _WHERE = {
     "from_langsmith": "integrations.langsmith",
     "label_file": "labeling.stream",
     "label_dataset": "integrations.ray",
+    "hugging_face_chat_model": "local",
     "labeler": "labeling.labeler",
     "local_chat_model": "local",
     "pull_prompt": "integrations.hub",
@@ -180,6 +181,7 @@ __all__ = [
     "from_langsmith",
     "label_dataset",
     "label_file",
+    "hugging_face_chat_model",
     "labeler",
     "local_chat_model",
     "pull_prompt",

@@ -37,6 +37,7 @@ _SAMPLING = (
 _OPAQUE = ("model_kwargs", "pipeline_kwargs", "extra_body", "reasoning", "thinking", "thinking_level", "logit_bias")
 _SECRET = re.compile(r"key|secret|passw|credential|header|bearer|auth|(access|api|hf)_?token|^token$", re.IGNORECASE)
 _SIZE = re.compile(r"(?<![\d.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
+_LOGPROBS = ("BaseChatOpenAI", "HuggingFaceChatModel")
 _SMALL_UP_TO = 4e9  # parameters; what was measured to need short steps ends well below
 
 _process = uuid.uuid4().hex[:12]
@@ -54,6 +55,7 @@ class ModelTraits:
         small: Whether the model does better in short single-purpose steps (about 4 billion parameters or fewer).
         sync_only: Whether the model has only the synchronous method, so that each call needs a thread.
         logprobs: Whether it takes `logprobs=True` and `top_logprobs=n` as OpenAI's API does.
+        marks_prefix: Whether its prompt cache has to be told, in the request, where the stable part ends.
     """
 
     identity: str
@@ -61,6 +63,7 @@ class ModelTraits:
     small: bool
     sync_only: bool
     logprobs: bool
+    marks_prefix: bool = False
 
 
 def traits_of(llm: "BaseChatModel") -> ModelTraits:
@@ -82,12 +85,14 @@ def traits_of(llm: "BaseChatModel") -> ModelTraits:
     ancestors = {base.__name__ for base in type(llm).__mro__}
     hugging_face = "ChatHuggingFace" in ancestors
     pipeline = hugging_face and "Pipeline" in type(getattr(llm, "llm", None)).__name__
+    local = pipeline or getattr(llm, "is_local_model", False)
     return ModelTraits(
         identity=_identity(llm),
         structured="prompted" if hugging_face or not _has_structured_output(type(llm), ancestors) else "native",
-        small=_is_small(llm, pipeline),
+        small=_is_small(llm, local),
         sync_only=pipeline or not _has_async(type(llm)),
-        logprobs="BaseChatOpenAI" in ancestors,
+        logprobs=not ancestors.isdisjoint(_LOGPROBS),
+        marks_prefix="ChatAnthropic" in ancestors,
     )
 
 
@@ -116,7 +121,7 @@ def resolve_chat_model(name: str, **kwargs: Any) -> "BaseChatModel":
     from langchain_model_alignment.local.catalog import CATALOG
 
     name = name.strip()
-    if name in CATALOG or name.endswith(".gguf"):
+    if name in CATALOG or (name.endswith(".gguf") and name.partition(":")[0] not in _MAKERS):
         name = f"local:{name}"
     provider, _, model = name.partition(":")
     if not model and provider != "local":
@@ -147,14 +152,11 @@ def _openai(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
 
 
 def _hugging_face(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
-    extra = "langchain-model-alignment[huggingface]"
-    _load("transformers", "AutoTokenizer", extra)
-    pipeline = _load("langchain_huggingface", "HuggingFacePipeline", extra)
-    chat = _load("langchain_huggingface", "ChatHuggingFace", extra)
-    options = {"max_new_tokens": 512, "return_full_text": False, **kwargs.pop("pipeline_kwargs", {})}
-    llm = pipeline.from_model_id(model, task="text-generation", pipeline_kwargs=options, **kwargs)
-    # Without the tokenizer ChatHuggingFace would look for one on the hub, even for a folder on this disk.
-    return chat(llm=llm, tokenizer=llm.pipeline.tokenizer, model_id=model)  # type: ignore[no-any-return]
+    for package in ("torch", "transformers", "langchain_huggingface"):
+        _need(package, "langchain-model-alignment[huggingface]")
+    from langchain_model_alignment.local import hugging_face_chat_model
+
+    return hugging_face_chat_model(model, **kwargs)
 
 
 _MAKERS: "dict[str, Callable[[str, dict[str, Any]], BaseChatModel]]" = {
@@ -204,9 +206,13 @@ def _installed(package: str) -> bool:
         return False
 
 
-def _load(package: str, attribute: str, requirement: str) -> Any:
+def _need(package: str, requirement: str) -> None:
     if not _installed(package):
         raise ModelNameError(f'This model needs the package {package}: pip install "{requirement}".')
+
+
+def _load(package: str, attribute: str, requirement: str) -> Any:
+    _need(package, requirement)
     return getattr(import_module(package), attribute)
 
 
@@ -224,16 +230,14 @@ def _has_async(kind: "type[BaseChatModel]") -> bool:
     return agenerate or kind._astream is not base._astream
 
 
-def _is_small(llm: "BaseChatModel", pipeline: bool) -> bool:
-    if getattr(llm, "is_local_model", False):
-        return True
+def _is_small(llm: "BaseChatModel", local: bool) -> bool:
     name = " ".join(_model_names(llm))
     sizes = [
         float(times or 1) * float(size) * (1e9 if unit.lower() == "b" else 1e6)
         for times, size, unit in _SIZE.findall(name)
     ]
     sizes = [size for size in sizes if size >= 3e7]  # "1m" in a name is a context length
-    return max(sizes) <= _SMALL_UP_TO if sizes else pipeline
+    return max(sizes) <= _SMALL_UP_TO if sizes else local
 
 
 def _model_names(llm: object) -> Iterator[str]:
@@ -323,13 +327,14 @@ _LIMITS = {
     "ChatGroq": "max_tokens",
     "ChatMistralAI": "max_tokens",
     "ChatGoogleGenerativeAI": "max_output_tokens",
+    "HuggingFaceChatModel": "max_tokens",
 }
 
 
 def variation_of(llm: "BaseChatModel", sample: int) -> dict[str, Any]:
     """Tell what to pass to a call so that several candidates for one request differ.
 
-    The local model answers greedily, so its candidates need a temperature and a seed each. Any other model is asked as
+    A local model answers greedily, so its candidates need a temperature and a seed each. Any other model is asked as
     it was configured.
     """
     return {"temperature": 0.8, "seed": sample + 1} if getattr(llm, "is_local_model", False) else {}

@@ -1,4 +1,7 @@
-"""Chat models that run on this machine: weights, a server inside this process, and `ChatOpenAI` pointed at it."""
+"""Chat models that run on this machine.
+
+Either weights, a server inside this process and `ChatOpenAI` pointed at it, or a transformers pipeline.
+"""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -8,13 +11,19 @@ from langchain_model_alignment.local.catalog import DEFAULT_MODEL
 from langchain_model_alignment.local.download import Progress
 
 if TYPE_CHECKING:
+    from langchain_huggingface import HuggingFacePipeline
     from langchain_openai import ChatOpenAI
 
-__all__ = ["local_chat_model"]
+    from langchain_model_alignment.local.huggingface import HuggingFaceChatModel
+
+__all__ = ["hugging_face_chat_model", "local_chat_model"]
 
 logger = logging.getLogger(__name__)
 
 _EXTRA = 'Local models need more packages: pip install "langchain-model-alignment[local]".'
+_HUGGING_FACE_EXTRA = (
+    'Hugging Face models in this process need more packages: pip install "langchain-model-alignment[huggingface]".'
+)
 
 
 def local_chat_model(
@@ -59,6 +68,35 @@ def local_chat_model(
 
     server = start_server(pull(name, progress or _Logged(name)))
     return make_chat_model(name, server, {"temperature": temperature, "max_tokens": max_tokens, **kwargs})
+
+
+def hugging_face_chat_model(model: "str | HuggingFacePipeline", **kwargs: Any) -> "HuggingFaceChatModel":
+    """Make a chat model of Hugging Face weights that run in this process.
+
+    It has what langchain-huggingface's own chat model lacks: calls in flight are generated in batches, sync and async;
+    `stop` is obeyed; tokens are counted; `logprobs=True` tells log probabilities as OpenAI's API does; a system message
+    is put where the chat template has room for it, and a model without a template gets plain turns (``User: …``,
+    ``Assistant: …``). On a CPU the same weights as a .gguf file answer faster through `local_chat_model`.
+
+    Args:
+        model: A repository of the hub such as ``google/gemma-3-1b-it``, a folder, the path of a .gguf file (which
+            needs the package gguf), or a `HuggingFacePipeline` that is loaded already.
+        **kwargs: Fields of the chat model: `temperature` (0 by default), `max_tokens` (512), `top_p`, `top_k`, `seed`,
+            `stop`, `batch_size` (16). For weights also what `HuggingFacePipeline.from_model_id` takes, such as
+            `device` or `model_kwargs`.
+
+    Returns:
+        The chat model.
+
+    Raises:
+        ModelNameError: The packages of the extra ``huggingface`` are not installed.
+        ConfigurationError: The pipeline has settings that this chat model does not know.
+    """
+    try:
+        from langchain_model_alignment.local.huggingface import make_hugging_face_model
+    except ImportError as error:
+        raise ModelNameError(_HUGGING_FACE_EXTRA) from error
+    return make_hugging_face_model(model, **kwargs)
 
 
 class _Logged:

@@ -92,6 +92,7 @@ PUBLIC = sorted(
         "label_file",
         "label_dataset",
         "labeler",
+        "hugging_face_chat_model",
         "local_chat_model",
         "pull_prompt",
         "push_prompt",
