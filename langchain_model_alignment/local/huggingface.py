@@ -69,6 +69,8 @@ class HuggingFaceChatModel(BaseChatModel):
     """What ends each answer, and is no part of it."""
     batch_size: int = Field(default=16, ge=1)
     """How many answers are generated together at most."""
+    streaming: bool | None = None
+    """False never streams; True streams each answer to callbacks that listen to tokens. As with other chat models."""
 
     def model_post_init(self, context: Any, /) -> None:
         """Take the name of the weights from the pipeline."""
@@ -211,7 +213,7 @@ class HuggingFaceChatModel(BaseChatModel):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
-        return {**params, "ls_provider": "huggingface", "ls_model_name": self.model_id}
+        return {**params, "ls_provider": "huggingface", "ls_model_name": kwargs.get("model", self.model_id)}
 
 
 def make_hugging_face_model(model: str | HuggingFacePipeline, **kwargs: Any) -> HuggingFaceChatModel:

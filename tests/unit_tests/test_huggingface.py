@@ -6,7 +6,6 @@ The models are tiny, random and made in code (tests/tiny_models.py); what they s
 import asyncio
 import threading
 import time
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -45,6 +44,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return real(model, words, batch)
 
     monkeypatch.setattr(generation, "generate", counted)
+    monkeypatch.setattr(generation, "_QUIET", 0.3)  # on a busy machine even threads of one batch come late
     return seen
 
 
@@ -414,35 +414,6 @@ def test_a_gemma_model_trains_a_rulebook_to_its_end():
     rows = [{"text": f"{word} {n}", "sort": sort} for n in range(8) for word, sort in (("pear", "a"), ("saw", "b"))]
     few = {"n_calibration_examples": 4, "n_mining_examples": 4, "n_evidence_examples": 2, "max_candidates": 2}
     maker = Labeler(["text"], "sort", ["a", "b"], "What is it?", gemma, hparams=few)
-    assert maker.train(rows, steps=1).steps_done == 1
-
-
-# -- langchain's own tests for chat models
-
-if find_spec("langchain_tests"):
-    from langchain_tests.integration_tests import ChatModelIntegrationTests
-    from langchain_tests.unit_tests import ChatModelUnitTests
-
-    class _Ours:
-        chat_model_class = HuggingFaceChatModel
-        standard_chat_model_params = {"temperature": 0, "max_tokens": 20, "stop": []}
-
-        @pytest.fixture(scope="class")
-        def pipeline(self) -> Any:
-            return HuggingFacePipeline(pipeline=pipe())
-
-        @property
-        def chat_model_params(self) -> dict[str, Any]:
-            return {"llm": HuggingFacePipeline(pipeline=pipe())}
-
-    class TestStandardUnit(_Ours, ChatModelUnitTests):
-        pass
-
-    class TestStandardIntegration(_Ours, ChatModelIntegrationTests):
-        pass
-
-else:
-
-    @pytest.mark.skip(reason="pip install langchain-tests")
-    def test_the_standard_suite_for_chat_models():
-        pass
+    result = maker.train(rows, steps=1)
+    assert [step["step"] for step in result.history] == [0, 1]
+    assert not any(step["failures"] for step in result.history)
