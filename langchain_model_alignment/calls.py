@@ -243,8 +243,9 @@ class Caller:
 
     def _count(self, message: AIMessage) -> None:
         used = message.usage_metadata
-        if used is None:  # one stray answer without a count does not make a model unmeasurable
-            self._unmeasured = not self._measured
+        if used is None:
+            if refusal_in(message) is None:  # one that was blocked has no count, whatever the model
+                self._unmeasured = not self._measured  # nor does a stray one make a model unmeasurable
             return
         self._measured = True
         if "total_cost" in used:  # how langchain-core marks what came out of its own cache

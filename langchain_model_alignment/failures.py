@@ -58,7 +58,8 @@ _REFUSING = frozenset({"ContentFilterFinishReasonError", "OpenAIRefusalError"})
 _REFUSED = frozenset(
     {
         *("safety", "prohibited_content", "blocklist", "content_filter", "refusal", "spii", "image_safety", "blocked"),
-        *("guardrail_intervened", "content_filtered", "sensitive"),
+        *("guardrail_intervened", "content_filtered", "sensitive", "recitation", "language"),
+        *("image_prohibited_content", "image_recitation"),
     }
 )
 _REFUSAL_TYPE: type[BaseException] | None = getattr(core_exceptions, "ModelRefusalError", None)  # langchain-core 1.7.5

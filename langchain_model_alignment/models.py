@@ -37,6 +37,7 @@ _SAMPLING = (
 _OPAQUE = ("model_kwargs", "pipeline_kwargs", "extra_body", "reasoning", "thinking", "thinking_level", "logit_bias")
 _SECRET = re.compile(r"key|secret|passw|credential|header|bearer|auth|(access|api|hf)_?token|^token$", re.IGNORECASE)
 _SIZE = re.compile(r"(?<![\d.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
+_THINKING = re.compile(r"gemini-(2\.5|[3-9])|(?:^|/)(o\d|gpt-[5-9])(?![a-z\d])")
 _LOGPROBS = ("BaseChatOpenAI", "HuggingFaceChatModel")
 _SMALL_UP_TO = 4e9  # parameters; what was measured to need short steps ends well below
 
@@ -91,7 +92,7 @@ def traits_of(llm: "BaseChatModel") -> ModelTraits:
         structured="prompted" if hugging_face or not _has_structured_output(type(llm), ancestors) else "native",
         small=_is_small(llm, local),
         sync_only=pipeline or not _has_async(type(llm)),
-        logprobs=not ancestors.isdisjoint(_LOGPROBS),
+        logprobs=not ancestors.isdisjoint(_LOGPROBS) and not _thinks(llm),
         marks_prefix="ChatAnthropic" in ancestors,
     )
 
@@ -313,12 +314,22 @@ def _token(llm: object) -> str:
 def limit_of(llm: "BaseChatModel", tokens: int) -> dict[str, Any]:
     """Tell what to pass to a call so that its answer stays within some tokens; nothing where that is not known.
 
-    A name that a model does not take is an error with some and ignored by others, so none is guessed.
+    A name that a model does not take is an error with some and ignored by others, so none is guessed. What a model
+    thinks first counts too, and a short limit would leave nothing for the answer: such a model gets none.
     """
+    if _thinks(llm):
+        return {}
     for ancestor in type(llm).__mro__:
         if ancestor.__name__ in _LIMITS:
             return {_LIMITS[ancestor.__name__]: tokens}
     return {}
+
+
+def _thinks(llm: "BaseChatModel") -> bool:
+    """Whether a model thinks before it answers, unless it was told not to; known for those that do so by default."""
+    if getattr(llm, "thinking_budget", None) == 0:
+        return False
+    return any(_THINKING.search(name) for name in _model_names(llm))
 
 
 _LIMITS = {

@@ -1,5 +1,6 @@
 """One retry layer: the providers' own retries are taken off a copy of the model."""
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # slow to import, and whoever has a model has it already
@@ -33,7 +34,8 @@ def without_sdk_retries(llm: "BaseChatModel") -> "BaseChatModel":
     copy = llm.model_copy()
     values = vars(copy)
     for name in set(values) - set(type(copy).model_fields):
-        del values[name]  # cached properties, such as a client made with the old number
+        if isinstance(getattr(type(copy), name, None), cached_property):
+            del values[name]  # such as a client made with the old number
     values["max_retries"] = off
     if not google:
         _replace_clients(values)

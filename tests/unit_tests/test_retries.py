@@ -66,3 +66,15 @@ def test_google_asks_once_with_one():
     copy = without_sdk_retries(model)
     assert copy.max_retries == 1  # type: ignore[attr-defined]
     assert model.max_retries != 1
+
+
+class Validated(Retrying):
+    """As Google's package: what a validator found out is kept beside the fields."""
+
+    def model_post_init(self, context: Any, /) -> None:
+        super().model_post_init(context)
+        object.__setattr__(self, "_backend", "developer")
+
+
+def test_what_the_model_found_out_about_itself_is_kept():
+    assert without_sdk_retries(Validated())._backend == "developer"  # type: ignore[attr-defined]
