@@ -34,6 +34,7 @@ from langchain_model_alignment.failures import Failure, classify, refusal_in
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.joining import Joining
 from langchain_model_alignment.models import traits_of
+from langchain_model_alignment.prompt_cache import mark_prefix
 from langchain_model_alignment.retries import without_sdk_retries
 from langchain_model_alignment.usage import Budget, Usage
 
@@ -234,7 +235,8 @@ class Caller:
     async def _invoke(
         self, messages: Sequence[BaseMessage], config: RunnableConfig | None, kwargs: dict[str, Any]
     ) -> AIMessage:
-        request = list(messages)
+        # Not before: where the mark stands is no part of what an answer is cached under.
+        request = mark_prefix(messages) if self.traits.marks_prefix else list(messages)
         if not self.traits.sync_only:
             return await (await self._per_loop.here()).ainvoke(request, config, **kwargs)
         # The loop's own pool may be far narrower than the gate, and an explicit pool does not carry the context.
