@@ -1,8 +1,8 @@
 """Connections belong to the event loop that made them.
 
-The OpenAI and Google packages keep one pool of connections for all event loops. Used from a second event loop (a sync method
-here, `asyncio.run` there) it hands out connections of the first and fails with "Event loop is closed". So each loop
-gets a pool of its own, which is closed together with the loop.
+The OpenAI and Google packages keep one pool of connections for all event loops. Used from a second event loop (a sync
+method here, `asyncio.run` there) it hands out connections of the first and fails with "Event loop is closed". So each
+loop gets a pool of its own, which is closed together with the loop.
 """
 
 import asyncio

@@ -37,7 +37,7 @@ def repair_instructions(problem: str, schema: str) -> str:
 
 
 def plain_turns(turns: Sequence[Mapping[str, str]]) -> str:
-    """Write a conversation down for a base model, which has no chat template.
+    r"""Write a conversation down for a base model, which has no chat template.
 
     Args:
         turns: Each with its role (system, user or assistant) and its content.
@@ -47,7 +47,7 @@ def plain_turns(turns: Sequence[Mapping[str, str]]) -> str:
 
     Example:
         >>> plain_turns([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}])
-        'Be brief.\\n\\nUser: Hi\\nAssistant:'
+        'Be brief.\n\nUser: Hi\nAssistant:'
     """
     names = {"system": "", "user": "User: ", "assistant": "Assistant: "}
     ends = {"system": "\n\n", "user": "\n", "assistant": "\n"}

@@ -47,7 +47,9 @@ class Gemini:
 
     def model(self, name: str = "gemini-2.5-flash", **settings: Any) -> Any:
         transport = {"transport": httpx.MockTransport(self)}
-        return resolve_chat_model(f"google_genai:{name}", api_key="AIzaSy-no-key-0000", client_args=transport, **settings)
+        return resolve_chat_model(
+            f"google_genai:{name}", api_key="AIzaSy-no-key-0000", client_args=transport, **settings
+        )
 
 
 def said(*texts: str, reason: str = "STOP") -> Body:

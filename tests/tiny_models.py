@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 INSTALL = 'pip install "langchain-model-alignment[huggingface]"'
-for _name in ("torch", "transformers", "langchain_huggingface"):
-    pytest.importorskip(_name, reason=f"{_name} is missing: {INSTALL}")
+torch = pytest.importorskip("torch", reason=INSTALL)
+pytest.importorskip("langchain_huggingface", reason=INSTALL)
+pytest.importorskip("transformers", reason=INSTALL)
 
-import torch
 from langchain_huggingface import HuggingFacePipeline
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -68,7 +68,9 @@ def pipe(template: str | None = CHAT, *, gemma: bool = False, seed: int = 0, con
     sizes = {**SIZES, "vocab_size": len(words), "max_position_embeddings": context}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Gemma2ForCausalLM(Gemma2Config(**sizes, head_dim=8)) if gemma else LlamaForCausalLM(LlamaConfig(**sizes))
+        model = (
+            Gemma2ForCausalLM(Gemma2Config(**sizes, head_dim=8)) if gemma else LlamaForCausalLM(LlamaConfig(**sizes))
+        )
         with torch.no_grad():
             for weights in model.parameters():  # the usual small ones make every answer the same letter
                 if weights.dim() > 1:

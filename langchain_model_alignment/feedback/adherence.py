@@ -4,7 +4,6 @@ What code sees for certain is asked of no model. A strong model judges all princ
 small one is asked whether the answer has to do with what a principle asks for or forbids, and judges nothing else.
 """
 
-import json
 import logging
 import re
 from collections import Counter
@@ -19,7 +18,7 @@ from langchain_model_alignment.constitution import Constitution, Principle
 from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
 from langchain_model_alignment.feedback import check_instructions
 from langchain_model_alignment.feedback.conversation import inputs_of
-from langchain_model_alignment.feedback.exchanges import Exchange, Feedback
+from langchain_model_alignment.feedback.exchanges import Exchange, Feedback, in_words
 from langchain_model_alignment.feedback.findings import Told
 from langchain_model_alignment.feedback.judging import THERE_AT, Judge, Wish
 from langchain_model_alignment.feedback.judging_instructions import has_thing
@@ -217,7 +216,7 @@ async def _in_one_call(caller: Caller, request: AdherenceRequest, config: Runnab
         messages = check_instructions.judge(
             prompt=request.prompt,
             principles=[(p.id, p.sentence()) for p in enabled],
-            inputs=_shown(request.inputs),
+            inputs="\n".join(in_words(request.inputs)),
             response=request.response,
             wanted=wanted,
         )
@@ -258,7 +257,7 @@ async def _in_short_steps(caller: Caller, request: AdherenceRequest, config: Run
 async def _judge(judge: Judge, request: AdherenceRequest, principle: Principle, config: RunnableConfig) -> Adherence:
     response = request.response
     if principle.condition:
-        shown = _shown(request.inputs) or request.prompt
+        shown = "\n".join(in_words(request.inputs)) or request.prompt
         share = await share_of_yes(judge.caller, has_thing(_case_of(principle.condition), shown), config)
         if share < THERE_AT:
             reason = f"Its condition is not met, says the model ({1 - share:.2f})."
@@ -304,10 +303,3 @@ def _standing(words: str, response: str) -> str:
         if tried and tried in folded:
             return tried
     return ""
-
-
-def _shown(inputs: dict[str, Any]) -> str:
-    return "\n".join(
-        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)}"
-        for name, value in inputs.items()
-    )

@@ -4,7 +4,6 @@ What code sees is asked of no model. A strong model then looks at all principles
 the pairs that speak of the same thing, one yes or no each.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from itertools import combinations
@@ -18,7 +17,7 @@ from langchain_model_alignment.constitution import Constitution, Delete, Princip
 from langchain_model_alignment.directions import SAYING, clauses_of, root_of
 from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.feedback import check_instructions, instructions
-from langchain_model_alignment.feedback.exchanges import Exchange
+from langchain_model_alignment.feedback.exchanges import Exchange, in_words
 from langchain_model_alignment.feedback.findings import (
     Conflict,
     ToldConflict,
@@ -181,8 +180,5 @@ def _shared(a: Principle, b: Principle) -> int:
 
 def _shown(exchange: Exchange) -> str:
     """The example behind a principle, short enough to be shown beside others."""
-    lines = [
-        f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in exchange.inputs.items()
-    ]
-    lines += [f"feedback: {feedback.text}" for feedback in exchange.feedback]
+    lines = [*in_words(exchange.inputs), *(f"feedback: {feedback.text}" for feedback in exchange.feedback)]
     return "\n".join(line[:_EXAMPLE_LENGTH] for line in lines)

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from langchain_model_alignment.constitution import digest
 from langchain_model_alignment.errors import FeedbackError
-from langchain_model_alignment.feedback.exchanges import Exchange
+from langchain_model_alignment.feedback.exchanges import Exchange, in_words
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.templates import Template
 
@@ -64,8 +64,7 @@ def messages_of(prompt: AlignedPrompt, exchange: Exchange, template: Template | 
 def asked_in(prompt: AlignedPrompt, exchange: Exchange) -> str:
     """Return what was asked in an exchange, as text: the inputs, then what was said turn by turn."""
     first, *later = turns_of(prompt, exchange)
-    lines = [f"{name}: {value}" for name, value in first.inputs.items()]
-    return "\n".join([*lines, *(str(turn.message) for turn in later)]) or "(no input)"
+    return "\n".join([*in_words(first.inputs), *(str(turn.message) for turn in later)]) or "(no input)"
 
 
 def inputs_of(prompt: AlignedPrompt, exchange: Exchange) -> dict[str, Any]:

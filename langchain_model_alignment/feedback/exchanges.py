@@ -1,5 +1,7 @@
 """What was said: an exchange with a prompt, and what a person thought of it. All plain JSON."""
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -7,11 +9,15 @@ from pydantic_core import to_jsonable_python
 
 from langchain_model_alignment.errors import FeedbackError
 
-__all__ = ["Exchange", "Feedback", "FeedbackKind", "PlainKind", "Record", "Verdict", "as_json", "parse_feedback"]
+__all__ = [
+    *("Exchange", "Feedback", "FeedbackKind", "PlainKind", "Record", "Verdict"),
+    *("as_json", "in_words", "parse_feedback"),
+]
 
 FeedbackKind = Literal["critique", "kudos", "rewrite", "preference", "score"]
 PlainKind = Literal["critique", "kudos", "rewrite"]
 
+_MEDIA = ("image", "image_url", "input_image", "audio", "input_audio", "video", "file", "document", "media")
 _GOOD = 0.5  # the score from which words are praise
 
 
@@ -93,6 +99,25 @@ def as_json(values: dict[str, Any]) -> dict[str, Any]:
             return str(value)
 
     return {name: plain(value) for name, value in values.items()}
+
+
+def in_words(inputs: Mapping[str, Any]) -> list[str]:
+    """Return inputs as text for a model to read about, a line for each; of a picture only that there is one.
+
+    Example:
+        >>> in_words({"item": "a rope", "photo": [{"type": "image", "base64": "iVBORw0KGgo="}]})
+        ['item: a rope', 'photo: ["[image]"]']
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            if value.get("type") in _MEDIA:
+                return f"[{str(value['type']).removeprefix('input_').removesuffix('_url')}]"
+            return {name: plain(part) for name, part in value.items()}
+        return [plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+    said = {name: plain(value) for name, value in as_json(dict(inputs)).items()}
+    return [f"{name}: {v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for name, v in said.items()]
 
 
 class Exchange(Record):

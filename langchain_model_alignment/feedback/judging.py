@@ -17,7 +17,7 @@ from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.feedback import judging_instructions as instructions
 from langchain_model_alignment.feedback.changes import describe_change
-from langchain_model_alignment.feedback.exchanges import Feedback, Verdict
+from langchain_model_alignment.feedback.exchanges import Feedback, Verdict, in_words
 from langchain_model_alignment.feedback.principles import Strategy, strategy_of
 from langchain_model_alignment.feedback.relations import share_of_yes
 from langchain_model_alignment.feedback.things import unwanted_in, wanted_in
@@ -223,7 +223,7 @@ def create_intent_chain(
 
 def shown(inputs: dict[str, Any]) -> str:
     """Return inputs as text for a judge, a line each."""
-    return "\n".join(f"{name}: {value}" for name, value in inputs.items()) or "(no input)"
+    return "\n".join(in_words(inputs)) or "(no input)"
 
 
 def about(wish: Wish) -> tuple[list[str], bool] | None:

@@ -6,7 +6,6 @@ principle be followed together with it. Under both lie the same checks in code, 
 person's own words. So a weak model costs elegance, never intent.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -20,7 +19,7 @@ from langchain_model_alignment.constitution import Add, Constitution, Delete, Ed
 from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.feedback.changes import describe_change, form_asked, lost_of_change
-from langchain_model_alignment.feedback.exchanges import Feedback
+from langchain_model_alignment.feedback.exchanges import Feedback, in_words
 from langchain_model_alignment.feedback.findings import Conflict, ToldConflict, ToldConflicts, unresolved
 from langchain_model_alignment.feedback.own_words import calmly, in_own_words
 from langchain_model_alignment.feedback.relations import (
@@ -154,7 +153,7 @@ async def _in_one_call(
     feedback, constitution = request.feedback, request.constitution
     messages = instructions.decide(
         prompt=request.prompt,
-        inputs="\n".join(f"{name}: {_shown(value)}" for name, value in request.inputs.items()),
+        inputs="\n".join(in_words(request.inputs)),
         response=feedback.response,
         feedback=describe_change(feedback.response, feedback.text) if feedback.kind == "rewrite" else feedback.text,
         kind=feedback.kind,
@@ -307,7 +306,3 @@ def _withdrawn(request: PrincipleRequest, old: Principle, reason: str) -> tuple[
         return (gone,)
     others = request.model_copy(update={"constitution": request.constitution.apply(gone)})
     return (gone, *_edits(others, in_own_words(feedback.model_copy(update={"text": rest})), [], reason))
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller
 from langchain_model_alignment.errors import FeedbackError, MalformedAnswerError
 from langchain_model_alignment.feedback import instructions
+from langchain_model_alignment.feedback.exchanges import in_words
 from langchain_model_alignment.feedback.judging_instructions import why_better
 from langchain_model_alignment.languages import words_of
 from langchain_model_alignment.loop import make_runnable
@@ -120,7 +121,7 @@ def _create(
 async def _suggest(caller: Caller, kind: str, request: SuggestionRequest, config: RunnableConfig) -> list[str]:
     if not request.response.strip():
         raise FeedbackError("There is no response to suggest feedback about; send an input first.")
-    shown = "\n".join([request.prompt, *(f"{name}: {value}" for name, value in request.inputs.items())])
+    shown = "\n".join([request.prompt, *in_words(request.inputs)])
     messages = instructions.suggest(kind, shown, request.response)
     found: list[str] = []
     spare: list[str] = []

@@ -13,13 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import (
-    LogitsProcessor,
-    LogitsProcessorList,
-    PreTrainedModel,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
+from transformers import LogitsProcessorList, StoppingCriteriaList
 
 __all__ = ["Batcher", "Generated", "Request", "Settings"]
 
@@ -95,11 +89,11 @@ class Batcher:
     """Generates for whoever asks, in batches, in a thread that lives as long as there is work.
 
     Args:
-        model: The model.
+        model: The model, of transformers.
         tokenizer: Its tokenizer.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: Any) -> None:
+    def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._waiting: list[Request] = []
@@ -274,7 +268,7 @@ def _cut(text: str, stop: Sequence[str]) -> int:
     return min((at for word in stop if (at := text.find(word)) >= 0), default=len(text))
 
 
-class _Watch(StoppingCriteria):  # type: ignore[misc]  # transformers' class has no types
+class _Watch:
     """Ends each row where its answer ends."""
 
     def __init__(self, rows: Sequence[_Row], start: int) -> None:
@@ -287,7 +281,7 @@ class _Watch(StoppingCriteria):  # type: ignore[misc]  # transformers' class has
         return torch.tensor(ended, device=input_ids.device)
 
 
-class _Logprobs(LogitsProcessor):  # type: ignore[misc]  # transformers' class has no types
+class _Logprobs:
     """Notes the likeliest tokens at each step, before any temperature."""
 
     def __init__(self, count: int) -> None:

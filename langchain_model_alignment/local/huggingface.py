@@ -1,7 +1,7 @@
 """A chat model over a transformers pipeline in this process. Importing this file needs the extra `huggingface`.
 
-langchain-huggingface loads the weights; its own chat model has no async call, no stop, no batches, no counts and a cache
-key that does not name the model, which is what this one adds.
+langchain-huggingface loads the weights; its own chat model has no async call, no stop, no batches and no counts, and its
+cache key does not name the model.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ class HuggingFaceChatModel(BaseChatModel):
     max_tokens: int = Field(default=512, ge=1)
     """The longest answer, in tokens."""
     top_p: float | None = None
-    """Of the likeliest tokens, those with this share together; the model's own, when absent. Only with a temperature."""
+    """The share that the likeliest tokens have together; the model's own, when absent. Only with a temperature."""
     top_k: int | None = None
     """So many of the likeliest tokens; the model's own, when absent. Only with a temperature."""
     seed: int | None = None
@@ -167,21 +167,21 @@ class HuggingFaceChatModel(BaseChatModel):
         future.add_done_callback(lambda _: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
-                yield ChatGenerationChunk(message=AIMessageChunk(piece))
+                yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
             made = future.result()
         finally:
             future.cancel()  # whoever stops listening stops the generation
         last = AIMessageChunk(
-            "", response_metadata=self._metadata(made), usage_metadata=_usage(made), chunk_position="last"
+            content="", response_metadata=self._metadata(made), usage_metadata=_usage(made), chunk_position="last"
         )
         yield ChatGenerationChunk(message=last)
 
     def _request(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
-        asked = {"max_tokens": self.max_tokens, "temperature": self.temperature, "seed": self.seed}
+        asked: dict[str, Any] = {"max_tokens": self.max_tokens, "temperature": self.temperature, "seed": self.seed}
         asked |= {"top_p": self.top_p, "top_k": self.top_k, "logprobs": False, "top_logprobs": None}
         if unknown := kwargs.keys() - asked.keys():
             raise BadRequestError(
-                f"A local Hugging Face model takes no {', '.join(sorted(unknown))}; it takes {', '.join(asked)} and stop."
+                f"A local Hugging Face model takes no {', '.join(sorted(unknown))}; it takes {', '.join(asked)}, stop."
             )
         asked |= kwargs
         wanted = asked.pop("logprobs")
@@ -249,8 +249,8 @@ def _settings_of(pipeline: HuggingFacePipeline) -> dict[str, Any]:
     given = {name: value for name, value in (pipeline.pipeline_kwargs or {}).items() if name not in _WITHOUT_MEANING}
     if unknown := given.keys() - _IN_PIPELINE.keys():
         raise ConfigurationError(
-            f"The pipeline's setting {sorted(unknown)[0]!r} has no meaning for this chat model; leave it out, or set it "
-            "in the model's generation_config."
+            f"The pipeline's setting {min(unknown)!r} has no meaning for this chat model; leave it out, or set it in "
+            "the model's generation_config."
         )
     return {_IN_PIPELINE[name]: value for name, value in given.items()}
 

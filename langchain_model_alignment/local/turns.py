@@ -67,7 +67,7 @@ class Prompter:
 
 
 def as_turns(messages: Sequence[BaseMessage], *, system: bool) -> list[dict[str, str]]:
-    """Return messages as turns that alternate between user and assistant, the user's first.
+    r"""Return messages as turns that alternate between user and assistant, the user's first.
 
     Args:
         messages: The request.

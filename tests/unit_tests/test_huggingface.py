@@ -9,9 +9,6 @@ import time
 from typing import Any
 
 import pytest
-
-from tests.tiny_models import STRICT, chat, pipe, tokenizer  # skips without torch
-
 from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_huggingface import HuggingFacePipeline
@@ -24,6 +21,7 @@ from langchain_model_alignment.local.huggingface import HuggingFaceChatModel, ma
 from langchain_model_alignment.local.turns import Prompter
 from langchain_model_alignment.loop import run_sync
 from langchain_model_alignment.models import limit_of, resolve_chat_model, traits_of, variation_of
+from tests.tiny_models import STRICT, chat, pipe, tokenizer  # skips without torch
 
 QUESTIONS = [f"Question {number}{'?' * number}" for number in range(10)]
 
