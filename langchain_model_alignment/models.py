@@ -39,6 +39,7 @@ _SECRET = re.compile(r"key|secret|passw|credential|header|bearer|auth|(access|ap
 _SIZE = re.compile(r"(?<![\d.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
 _THINKING = re.compile(r"gemini-(2\.5|[3-9])|(?:^|/)(o\d|gpt-[5-9])(?![a-z\d])")
 _LOGPROBS = ("BaseChatOpenAI", "HuggingFaceChatModel")
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _SMALL_UP_TO = 4e9  # parameters; what was measured to need short steps ends well below
 
 _process = uuid.uuid4().hex[:12]
@@ -55,7 +56,8 @@ class ModelTraits:
         structured: Whether `with_structured_output` really constrains or parses, or a prompt has to ask for JSON.
         small: Whether the model does better in short single-purpose steps (about 4 billion parameters or fewer).
         sync_only: Whether the model has only the synchronous method, so that each call needs a thread.
-        logprobs: Whether it takes `logprobs=True` and `top_logprobs=n` as OpenAI's API does.
+        logprobs: Whether it takes `logprobs=True` and `top_logprobs=n` as OpenAI's API does. A model that was made with
+            `logprobs=False` does not: that is how to say that a server has none to tell.
         marks_prefix: Whether its prompt cache has to be told, in the request, where the stable part ends.
     """
 
@@ -92,7 +94,9 @@ def traits_of(llm: "BaseChatModel") -> ModelTraits:
         structured="prompted" if hugging_face or not _has_structured_output(type(llm), ancestors) else "native",
         small=_is_small(llm, local),
         sync_only=pipeline or not _has_async(type(llm)),
-        logprobs=not ancestors.isdisjoint(_LOGPROBS) and not _thinks(llm),
+        logprobs=not ancestors.isdisjoint(_LOGPROBS)
+        and getattr(llm, "logprobs", None) is not False
+        and not _thinks(llm),
         marks_prefix="ChatAnthropic" in ancestors,
     )
 
@@ -103,8 +107,8 @@ def resolve_chat_model(name: str, **kwargs: Any) -> "BaseChatModel":
     ``local`` and ``local:NAME`` (or NAME alone, see ``langchain-align models list``) run on this machine, as does
     ``local:/path/to/weights.gguf``. ``google_genai:…``, ``openai:…`` and ``huggingface:REPO_OR_FOLDER`` need the
     provider's package; any other ``provider:model`` goes to `langchain.chat_models.init_chat_model`. Any server that
-    speaks OpenAI's API is reached with ``"openai:…"`` and ``base_url=``. The provider's own retries are off, since
-    this library retries.
+    speaks OpenAI's API is reached with ``"openai:…"`` and ``base_url=``, or the environment variable OPENAI_BASE_URL;
+    on this machine it needs no key. The provider's own retries are off, since this library retries.
 
     Args:
         name: ``provider:model``, or the name of a known local model.
@@ -149,7 +153,13 @@ def _google(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
 
 def _openai(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
     chat = _load("langchain_openai", "ChatOpenAI", "langchain-openai")
-    return chat(**{"model": model, "max_retries": 0, "stream_usage": True, **kwargs})  # type: ignore[no-any-return]
+    options: dict[str, Any] = {"model": model, "max_retries": 0, "stream_usage": True, **kwargs}
+    # Named here, so that the identity tells servers apart: the SDK would read the variable for itself.
+    if url := options.get("base_url") or os.environ.get("OPENAI_API_BASE") or os.environ.get("OPENAI_BASE_URL"):
+        options["base_url"] = url
+        if not os.environ.get("OPENAI_API_KEY") and urlsplit(str(url)).hostname in _THIS_MACHINE:
+            options = {"api_key": "-", **options}  # a server on this machine seldom asks for one
+    return chat(**options)  # type: ignore[no-any-return]
 
 
 def _hugging_face(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":

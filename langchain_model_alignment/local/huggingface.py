@@ -1,6 +1,6 @@
 """A chat model over a transformers pipeline in this process. Importing this file needs the extra `huggingface`.
 
-langchain-huggingface loads the weights; its own chat model has no async call, no stop, no batches and no counts, and its
+langchain-huggingface loads the weights. Its own chat model has no async call, no stop, no batches and no counts; its
 cache key does not name the model.
 """
 

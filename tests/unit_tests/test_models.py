@@ -240,3 +240,78 @@ def test_a_limit_on_tokens_goes_under_the_name_that_the_provider_takes() -> None
 
 def test_a_model_whose_limit_is_unknown_is_passed_none() -> None:
     assert limit_of(FakeListChatModel(responses=["x"]), 90) == {}
+
+
+# -- servers that speak OpenAI's API
+
+
+@pytest.fixture
+def no_openai(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for variable in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_API_BASE", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    return monkeypatch
+
+
+def test_the_environment_names_the_server_and_the_identity_tells_servers_apart(no_openai: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("langchain_openai")
+    identities = set()
+    for port in (1234, 8000):
+        no_openai.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+        llm = resolve_chat_model("openai:gemma3:4b")
+        assert str(llm.root_client.base_url) == f"http://127.0.0.1:{port}/v1/"  # type: ignore[attr-defined]
+        identities.add(traits_of(llm).identity)
+    assert len(identities) == 2
+    assert traits_of(llm).small
+
+
+def test_a_server_elsewhere_needs_a_key(no_openai: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("langchain_openai")
+    with pytest.raises(AuthenticationError):
+        resolve_chat_model("openai:gemma", base_url="https://models.example/v1")
+
+
+def test_a_key_in_the_environment_is_used_on_this_machine_too(no_openai: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("langchain_openai")
+    no_openai.setenv("OPENAI_API_KEY", "own")
+    llm: Any = resolve_chat_model("openai:gemma", base_url="http://localhost:8000/v1")
+    assert llm.openai_api_key.get_secret_value() == "own"
+
+
+def test_a_server_without_log_probabilities_is_said_so(no_openai: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("langchain_openai")
+    url = "http://127.0.0.1:1234/v1"
+    assert traits_of(resolve_chat_model("openai:gemma", base_url=url)).logprobs
+    assert not traits_of(resolve_chat_model("openai:gemma", base_url=url, logprobs=False)).logprobs
+
+
+@pytest.mark.parametrize(
+    ("name", "thinks"),
+    [
+        *(("o3-mini", True), ("gpt-5-mini", True), ("openai/gpt-5", True), ("gpt-4o", False), ("gpt-oss:20b", False)),
+        *(("gemini-2.5-pro", True), ("gemini-2.0-flash", False), ("gemma-3-4b-it", False), ("olmo-2-7b", False)),
+    ],
+)
+def test_a_model_that_thinks_first_is_known_by_its_name(name: str, thinks: bool) -> None:
+    model = type("BaseChatOpenAI", (SyncOnly,), {})(model_name=name)
+    assert traits_of(model).logprobs is not thinks
+    assert limit_of(model, 9) == ({} if thinks else {"max_tokens": 9})
+
+
+@pytest.mark.parametrize("name", ["/weights/gemma.gguf", "local:/weights/gemma.gguf", "~/gemma.gguf"])
+def test_a_weights_file_goes_to_the_local_server(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(
+        "langchain_model_alignment.local.local_chat_model", lambda name: asked.append(name) or SyncOnly()
+    )
+    resolve_chat_model(name)
+    assert asked == [name.removeprefix("local:")]
+
+
+def test_a_weights_file_goes_to_hugging_face_where_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(models, "_installed", lambda package: True)
+    monkeypatch.setattr(
+        "langchain_model_alignment.local.hugging_face_chat_model", lambda name: asked.append(name) or SyncOnly()
+    )
+    resolve_chat_model("huggingface:/weights/gemma.gguf")
+    assert asked == ["/weights/gemma.gguf"]
