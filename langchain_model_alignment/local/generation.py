@@ -73,6 +73,7 @@ class Request:
     Attributes:
         ids: The prompt's token ids.
         settings: How to generate.
+        width: The largest batch that it may be a part of, where it is the first in line.
         stop: Texts that end the answer and are no part of it.
         emit: Called with each piece of the answer as it comes, in the thread that generates.
         future: The answer; cancelling it ends the generation of this request.
@@ -80,6 +81,7 @@ class Request:
 
     ids: list[int]
     settings: Settings
+    width: int = 1
     stop: tuple[str, ...] = ()
     emit: Callable[[str], None] | None = None
     future: "Future[Generated]" = field(default_factory=Future)
@@ -100,12 +102,11 @@ class Batcher:
         self._arrived = threading.Condition()
         self._working = False
 
-    def submit(self, request: Request, width: int) -> "Future[Generated]":
+    def submit(self, request: Request) -> "Future[Generated]":
         """Put a request in line.
 
         Args:
             request: What to generate.
-            width: The largest batch that it may be a part of.
 
         Returns:
             Its future.
@@ -115,16 +116,16 @@ class Batcher:
             self._arrived.notify()
             if not self._working:
                 self._working = True
-                threading.Thread(target=self._work, args=(width,), name="alignment-generation", daemon=True).start()
+                threading.Thread(target=self._work, name="alignment-generation", daemon=True).start()
         return request.future
 
-    def _work(self, width: int) -> None:
-        while batch := self._next_batch(width):
+    def _work(self) -> None:
+        while batch := self._next_batch():
             self._answer(batch)
 
-    def _next_batch(self, width: int) -> list[Request]:
+    def _next_batch(self) -> list[Request]:
         with self._arrived:
-            while len(self._waiting) < width and self._arrived.wait(_QUIET):
+            while self._waiting and len(self._waiting) < self._waiting[0].width and self._arrived.wait(_QUIET):
                 pass
             self._waiting = [request for request in self._waiting if not request.future.cancelled()]
             if not self._waiting:
@@ -132,7 +133,7 @@ class Batcher:
                 return []
             first = self._waiting[0]
             alike = [r for r in self._waiting if r is first or (r.settings == first.settings and not r.settings.alone)]
-            batch = alike[:width]
+            batch = alike[: first.width]
             self._waiting = [request for request in self._waiting if request not in batch]
             return batch
 

@@ -94,16 +94,13 @@ class HuggingFaceChatModel(BaseChatModel):
 
     @cached_property
     def weights_id(self) -> str:
-        """Tells these weights from others of the same name: a commit of the hub, or the files of a folder."""
-        model = self._pipeline.model
+        """Tells these weights from others of the same name: a commit of the hub, or the files they came from."""
+        model, folder = self._pipeline.model, Path(self.llm.model_id or "")
         parts = [str(getattr(model.config, "_commit_hash", None) or ""), str(model.dtype), str(model.num_parameters())]
-        folder = Path(self.model_id)
-        if folder.is_dir():
-            for path in sorted(folder.iterdir()):
-                stat = path.stat()
-                parts.append(f"{path.name} {stat.st_size} {stat.st_mtime_ns}")
-        elif file := (self.llm.model_kwargs or {}).get("gguf_file"):
-            parts.append(str(file))
+        file = (self.llm.model_kwargs or {}).get("gguf_file")
+        for path in [folder / file] if file else sorted(folder.iterdir()) if folder.is_dir() else []:
+            stat = path.stat()
+            parts.append(f"{path.name} {stat.st_size} {stat.st_mtime_ns}")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     @cached_property
@@ -137,7 +134,7 @@ class HuggingFaceChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        future = self._batcher.submit(self._request(messages, stop, kwargs), self.batch_size)
+        future = self._batcher.submit(self._request(messages, stop, kwargs))
         try:
             return self._result(future.result())
         finally:
@@ -151,7 +148,7 @@ class HuggingFaceChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         request = self._request(messages, stop, kwargs)
-        return self._result(await asyncio.wrap_future(self._batcher.submit(request, self.batch_size)))
+        return self._result(await asyncio.wrap_future(self._batcher.submit(request)))
 
     def _stream(
         self,
@@ -163,7 +160,7 @@ class HuggingFaceChatModel(BaseChatModel):
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         request = self._request(messages, stop, kwargs)
         request.emit = pieces.put
-        future = self._batcher.submit(request, self.batch_size)
+        future = self._batcher.submit(request)
         future.add_done_callback(lambda _: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
@@ -193,7 +190,7 @@ class HuggingFaceChatModel(BaseChatModel):
                 f"the {self._longest} that {self.model_id} reads; shorten it, or lower max_tokens."
             )
         ends = tuple(word for word in (*(self.stop if stop is None else stop), *self._prompter.stop) if word)
-        return Request(ids, Settings(**asked), ends)
+        return Request(ids, Settings(**asked), self.batch_size, ends)
 
     @property
     def _batcher(self) -> Batcher:
