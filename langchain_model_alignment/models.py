@@ -37,7 +37,7 @@ _SAMPLING = (
 _OPAQUE = ("model_kwargs", "pipeline_kwargs", "extra_body", "reasoning", "thinking", "thinking_level", "logit_bias")
 _SECRET = re.compile(r"key|secret|passw|credential|header|bearer|auth|(access|api|hf)_?token|^token$", re.IGNORECASE)
 _SIZE = re.compile(r"(?<![\d.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
-_THINKING = re.compile(r"gemini-(2\.5|[3-9])|(?:^|/)(o\d|gpt-[5-9])(?![a-z\d])")
+_THINKING = re.compile(r"gemini-(2\.5|[3-9]|(flash|pro)(-lite)?-latest)|(?:^|/)(o\d|gpt-[5-9])(?![a-z\d])")
 _LOGPROBS = ("BaseChatOpenAI", "HuggingFaceChatModel")
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _SMALL_UP_TO = 4e9  # parameters; what was measured to need short steps ends well below
@@ -242,7 +242,7 @@ def _has_async(kind: "type[BaseChatModel]") -> bool:
 
 
 def _is_small(llm: "BaseChatModel", local: bool) -> bool:
-    name = " ".join(_model_names(llm))
+    name = " ".join(name for name in _model_names(llm) if name != getattr(llm, "weights_id", ""))  # a hash has no size
     sizes = [
         float(times or 1) * float(size) * (1e9 if unit.lower() == "b" else 1e6)
         for times, size, unit in _SIZE.findall(name)

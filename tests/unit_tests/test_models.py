@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from langchain_core.language_models import (
@@ -113,6 +113,16 @@ def test_fakes_and_the_base_class_have_no_native_structured_output() -> None:
 )
 def test_the_size_is_read_from_the_name(name: str, small: bool) -> None:
     assert traits_of(SyncOnly(model_name=name)).small is small
+
+
+class OnThisMachine(SyncOnly):
+    is_local_model: ClassVar[bool] = True
+    weights_id: str = ""
+
+
+@pytest.mark.parametrize(("name", "small"), [("qwen2.5-coder-1.5b", True), ("mine", True), ("gemma-3-12b-it", False)])
+def test_a_model_on_this_machine_is_small_unless_its_name_says_otherwise(name: str, small: bool) -> None:
+    assert traits_of(OnThisMachine(model_name=name, weights_id="0f3a9c77b")).small is small
 
 
 def test_openai_models_are_native_and_give_logprobs() -> None:
@@ -287,7 +297,14 @@ def test_a_server_without_log_probabilities_is_said_so(no_openai: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("name", "thinks"),
     [
-        *(("o3-mini", True), ("gpt-5-mini", True), ("openai/gpt-5", True), ("gpt-4o", False), ("gpt-oss:20b", False)),
+        *(
+            ("o3-mini", True),
+            ("gemini-flash-latest", True),
+            ("gpt-5-mini", True),
+            ("openai/gpt-5", True),
+            ("gpt-4o", False),
+            ("gpt-oss:20b", False),
+        ),
         *(("gemini-2.5-pro", True), ("gemini-2.0-flash", False), ("gemma-3-4b-it", False), ("olmo-2-7b", False)),
     ],
 )
