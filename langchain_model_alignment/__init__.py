@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from langchain_model_alignment.integrations.learning import create_feedback_node, create_feedback_tool
     from langchain_model_alignment.integrations.live import create_live_prompt
     from langchain_model_alignment.integrations.ray import label_dataset
+    from langchain_model_alignment.integrations.serving.turn import create_turn_chain
     from langchain_model_alignment.integrations.store import ConstitutionLibrary
     from langchain_model_alignment.labeling import labeler
     from langchain_model_alignment.labeling.classifier import create_classifier_chain
@@ -109,6 +110,7 @@ _WHERE = {
     "create_preference_chain": "feedback.suggestions",
     "create_principle_chain": "feedback.principles",
     "create_prompt_update_chain": "feedback.updates",
+    "create_turn_chain": "integrations.serving.turn",
     "errors": "errors",
     "from_langsmith": "integrations.langsmith",
     "label_file": "labeling.stream",
@@ -177,6 +179,7 @@ __all__ = [
     "create_preference_chain",
     "create_principle_chain",
     "create_prompt_update_chain",
+    "create_turn_chain",
     "errors",
     "from_langsmith",
     "hugging_face_chat_model",

@@ -8,6 +8,7 @@
     + EditError             an edit that a constitution or a history refuses
     + ArtifactError         a file or JSON document that is not ours, or not readable
     + ConflictError         somebody else wrote in the meantime; read again, then write
+    + NotFoundError         a thread, a stored prompt or a rulebook that is not there, or no longer
     + ModelNameError        a model name that resolves to nothing here, or lacks its package
     + WeightsError          weights of a local model that are missing, damaged or cannot be fetched
     + ServerError           the local model server could not start
@@ -39,6 +40,7 @@ __all__ = [
     "MalformedAnswerError",
     "ModelError",
     "ModelNameError",
+    "NotFoundError",
     "PromptError",
     "RateLimitError",
     "RefusalError",
@@ -87,6 +89,10 @@ class ArtifactError(ConfigurationError):
 
 class ConflictError(ConfigurationError):
     """Somebody else wrote in the meantime: read what they wrote, then write again."""
+
+
+class NotFoundError(ConfigurationError):
+    """A thread, a stored prompt or a rulebook that is not there, or no longer."""
 
 
 class ModelNameError(ConfigurationError):

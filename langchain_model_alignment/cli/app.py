@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from langchain_model_alignment.cli import batch, demo, feedback, label, models, report, train
+from langchain_model_alignment.cli import batch, demo, feedback, label, models, report, serve, train
 
 app = typer.Typer(
     help="Make a prompt follow people's wishes: feedback or labels become principles, principles become the prompt.",
@@ -18,6 +18,7 @@ app.command("batch")(batch.run_batch)
 app.command("train")(train.run_train)
 app.command("label")(label.run_label)
 app.command("report")(report.run_report)
+app.command("serve")(serve.run_serve)
 app.add_typer(models.app, name="models")
 
 

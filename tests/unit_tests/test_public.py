@@ -87,6 +87,7 @@ PUBLIC = sorted(
         "create_live_prompt",
         "create_principle_chain",
         "create_prompt_update_chain",
+        "create_turn_chain",
         "errors",
         "from_langsmith",
         "label_file",

@@ -1,0 +1,100 @@
+"""Threads and stored prompts in Postgres; any number of servers may share it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.store.postgres.aio import AsyncPostgresStore
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from langchain_model_alignment.errors import ConfigurationError
+from langchain_model_alignment.integrations.serving.claims import Claims, under_way
+from langchain_model_alignment.integrations.serving.storage import Storage
+
+__all__ = ["open_postgres"]
+
+_PATIENCE = 10.0  # seconds for the first connection
+_CONNECTIONS = 4  # the checkpointer and the store each use one at a time
+_SETUP = 0x616C69676E  # the advisory lock under which tables are made
+
+
+@asynccontextmanager
+async def open_postgres(url: str) -> AsyncIterator[Storage]:
+    """Open a database, and make the tables that are missing.
+
+    Raises:
+        ConfigurationError: It cannot be reached, or its tables not be made.
+    """
+    options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
+    pool: Any = AsyncConnectionPool(url, min_size=1, max_size=_CONNECTIONS, open=False, kwargs=options)
+    claims = _Claims(url)
+    try:
+        # The first connection is tried by itself: the pool would hide the reason behind a timeout.
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=int(_PATIENCE)) as first:
+            await pool.open(wait=True, timeout=_PATIENCE)
+            checkpointer, store = AsyncPostgresSaver(pool), AsyncPostgresStore(pool)
+            await first.execute("SELECT pg_advisory_lock(%s)", (_SETUP,))  # two servers may start at once
+            await checkpointer.setup()
+            await store.setup()
+    except (psycopg.Error, PoolTimeout) as error:
+        await pool.close()
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ConfigurationError(
+            f"The Postgres database at {_where(url)} cannot be used ({_without_password(reason, url)}); check that it "
+            "runs, and the address, user and password."
+        ) from None
+    try:
+        yield Storage(checkpointer, store, claims)
+    finally:
+        await claims.close()
+        await pool.close()
+
+
+class _Claims:
+    """Advisory locks on one connection, behind the claims of this process; a lock dies with the server that holds it.
+
+    Where the connection breaks, so do the locks that it held, and the next question is asked on a new one.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._here = Claims()
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connecting = asyncio.Lock()
+
+    @asynccontextmanager
+    async def __call__(self, thread_id: str) -> AsyncIterator[None]:
+        async with self._here(thread_id):
+            if not await self._ask("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", thread_id):
+                raise under_way(thread_id)
+            try:
+                yield
+            finally:
+                await self._ask("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", thread_id)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _ask(self, query: Any, thread_id: str) -> bool:
+        async with self._connecting:
+            if self._connection is None or self._connection.closed:
+                self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+            connection = self._connection
+        row = await (await connection.execute(query, (thread_id,))).fetchone()
+        return bool(row and row[0])
+
+
+def _where(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2] or 'this machine'}{parts.path}"
+
+
+def _without_password(reason: str, url: str) -> str:
+    password = urlsplit(url).password
+    return reason.replace(password, "***") if password else reason
