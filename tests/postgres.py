@@ -43,7 +43,7 @@ def server() -> Iterator[str]:
     assert found is not None
     assert user is not None
     # Directly below /tmp: the path of a socket has to be short, and another user must reach it.
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
     try:
         if user:
             shutil.chown(folder, user[2])

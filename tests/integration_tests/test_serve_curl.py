@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("uvicorn", reason='not installed: pip install "langchain-model-alignment[serve]"')
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="not installed: apt-get install curl")
-
 from tests.serving import ACCEPT, CRITIQUE, SCRIPTED, START, process, rulebook
+
+pytest.importorskip("uvicorn", reason='not installed: pip install "langchain-model-alignment[serve]"')
+
+CURL = shutil.which("curl") or ""
+pytestmark = pytest.mark.skipif(not CURL, reason="not installed: apt-get install curl")
 
 SERVE = SCRIPTED + "from langchain_model_alignment.cli import main; main()"
 SAID = "Uvicorn running on "
@@ -22,7 +24,7 @@ SAID = "Uvicorn running on "
 def curl(address: str, path: str, body: Any = None, *options: str) -> tuple[int, str]:
     sent = [] if body is None else ["--json", json.dumps(body)]
     done = subprocess.run(
-        ["curl", "-sS", "-w", "\n%{http_code}", *sent, *options, address + path],
+        [CURL, "-sS", "-w", "\n%{http_code}", *sent, *options, address + path],
         capture_output=True,
         text=True,
         check=True,

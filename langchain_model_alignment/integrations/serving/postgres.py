@@ -19,6 +19,7 @@ from langchain_model_alignment.integrations.serving.storage import Storage
 __all__ = ["open_postgres"]
 
 _PATIENCE = 10.0  # seconds for the first connection
+_PAUSE = 0.05  # seconds between two tries
 _CONNECTIONS = 4  # the checkpointer and the store each use one at a time
 _SETUP = 0x616C69676E  # the advisory lock under which tables are made
 
@@ -38,7 +39,7 @@ async def open_postgres(url: str) -> AsyncIterator[Storage]:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=int(_PATIENCE)) as first:
             await pool.open(wait=True, timeout=_PATIENCE)
             checkpointer, store = AsyncPostgresSaver(pool), AsyncPostgresStore(pool)
-            await first.execute("SELECT pg_advisory_lock(%s)", (_SETUP,))  # two servers may start at once
+            await _alone(first)
             await checkpointer.setup()
             await store.setup()
     except (psycopg.Error, PoolTimeout) as error:
@@ -53,6 +54,20 @@ async def open_postgres(url: str) -> AsyncIterator[Storage]:
     finally:
         await claims.close()
         await pool.close()
+
+
+async def _alone(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Wait until no other server is making tables; the lock goes with the connection.
+
+    A statement that waits for the lock would itself be waited for by `CREATE INDEX CONCURRENTLY`, so each try is short.
+    """
+    while not await _is_true(connection, "SELECT pg_try_advisory_lock(%s)", _SETUP):  # noqa: ASYNC110
+        await asyncio.sleep(_PAUSE)
+
+
+async def _is_true(connection: psycopg.AsyncConnection[Any], query: Any, value: Any) -> bool:
+    row = await (await connection.execute(query, (value,))).fetchone()
+    return bool(row and row[0])
 
 
 class _Claims:
@@ -86,8 +101,7 @@ class _Claims:
             if self._connection is None or self._connection.closed:
                 self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
             connection = self._connection
-        row = await (await connection.execute(query, (thread_id,))).fetchone()
-        return bool(row and row[0])
+        return await _is_true(connection, query, thread_id)
 
 
 def _where(url: str) -> str:
