@@ -3,9 +3,9 @@
 import asyncio
 import json
 import os
-import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -89,34 +89,33 @@ models.resolve_chat_model = lambda name: ScriptedChatModel(mind) if name == "scr
 """What makes `--model scripted:mind` mean the scripted model, in a process of its own."""
 
 
+def python(program: str, *arguments: str) -> list[str]:
+    """The command that runs a program."""
+    return [sys.executable, "-u", "-c", program, *arguments]
+
+
 @contextmanager
-def process(program: str, *arguments: str, ready: str, seconds: float = 60, **environment: str) -> Iterator[str]:
-    """Run a program that serves, and yield the line in which it says so; it is ended with the block."""
+def process(
+    command: list[str], *, ready: str, seconds: float = 120, folder: Path | None = None, **environment: str
+) -> Iterator[str]:
+    """Start what serves, and yield the line in which it says so; it is ended with the block."""
     root = Path(__file__).parents[1]
-    given = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    running = subprocess.Popen(
-        [sys.executable, "-u", "-c", program, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**given, "PYTHONPATH": str(root), "COLUMNS": "200", **environment},
-    )
-    try:
-        yield _line_with(ready, running, seconds)
-    finally:
-        running.terminate()
-        running.communicate(timeout=30)
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    told = {**kept, "PYTHONPATH": str(root), "COLUMNS": "200", **environment}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        running = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=told)
+        try:
+            yield _line_with(ready, running, log.fileno(), seconds)
+        finally:
+            running.terminate()
+            running.wait(30)
 
 
-def _line_with(ready: str, running: "subprocess.Popen[str]", seconds: float) -> str:
-    until, said = time.monotonic() + seconds, ""
-    assert running.stdout is not None
-    while time.monotonic() < until:
-        if select.select([running.stdout], [], [], 0.2)[0]:
-            line = running.stdout.readline()
-            said += line
-            if ready in line:
-                return line
-            if not line:
-                break
-    raise AssertionError(f"it did not say {ready!r} but:\n{said}")
+def _line_with(ready: str, running: "subprocess.Popen[bytes]", log: int, seconds: float) -> str:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and running.poll() is None:
+        said = os.pread(log, 1_000_000, 0).decode(errors="replace")
+        if found := [line for line in said.splitlines(keepends=True) if ready in line and line.endswith("\n")]:
+            return found[0]
+        time.sleep(0.05)
+    raise AssertionError(f"it did not say {ready!r} but:\n{os.pread(log, 1_000_000, 0).decode(errors='replace')}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.serving import ACCEPT, CRITIQUE, SCRIPTED, START, process, rulebook
+from tests.serving import ACCEPT, CRITIQUE, SCRIPTED, START, process, python, rulebook
 
 pytest.importorskip("uvicorn", reason='not installed: pip install "langchain-model-alignment[serve]"')
 
@@ -39,7 +39,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("served")
     book = rulebook().save(folder / "toxic.json")
     told = ("--port", "0", "--model", "scripted:mind", "--rulebook", str(book), "--database", str(folder / "data"))
-    with process(SERVE, "serve", *told, ready=SAID, LANGCHAIN_ALIGN_API_KEY="") as line:
+    with process(python(SERVE, "serve", *told), ready=SAID) as line:
         yield line.partition(SAID)[2].split()[0]
 
 
@@ -68,7 +68,7 @@ models.resolve_chat_model = lambda name: time.sleep(600)
 from langchain_model_alignment.cli import main; main()
 """
     start = time.monotonic()
-    with process(weights, "serve", "--port", "0", "--database", str(tmp_path), ready=SAID) as line:
+    with process(python(weights, "serve", "--port", "0", "--database", str(tmp_path)), ready=SAID) as line:
         address = line.partition(SAID)[2].split()[0]
         assert json.loads(curl(address, "/healthz")[1])["model"] == "loading"
         assert curl(address, "/openapi.json")[0] == 200

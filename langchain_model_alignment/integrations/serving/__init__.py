@@ -1,7 +1,7 @@
 """The feedback loop and trained rulebooks behind an address: one runnable turn, served three ways.
 
-`create_app` and `create_router` are FastAPI's (extra `serve`), `add_langserve_routes` is LangServe's (extra
-`langserve`), and `agent_server` holds what a `langgraph.json` names (extra `server`).
+`create_app` and `create_router` are for FastAPI (extra `serve`); `create_turn_chain` goes into LangServe's `add_routes`
+(extra `langserve`); and a `langgraph.json` names `agent_server:feedback` (extra `server`).
 """
 
 from importlib import import_module
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_model_alignment.integrations.serving.app import create_app, create_router
+    from langchain_model_alignment.integrations.serving.problems import add_problem_handlers
     from langchain_model_alignment.integrations.serving.settings import ServeSettings
     from langchain_model_alignment.integrations.serving.storage import open_storage
     from langchain_model_alignment.integrations.serving.turn import Reply, Start, Turn, Turns, create_turn_chain
@@ -19,6 +20,7 @@ _WHERE = {
     "Start": "turn",
     "Turn": "turn",
     "Turns": "turn",
+    "add_problem_handlers": "problems",
     "create_app": "app",
     "create_router": "app",
     "create_turn_chain": "turn",
@@ -31,6 +33,7 @@ __all__ = [
     "Start",
     "Turn",
     "Turns",
+    "add_problem_handlers",
     "create_app",
     "create_router",
     "create_turn_chain",
