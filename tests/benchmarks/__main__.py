@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import calls, cluster, feedback, imports, labeling, million, mixture, predecessor, search
+from tests.benchmarks import calls, cluster, feedback, imports, labeling, million, mixture, predecessor, search, serving
 from tests.benchmarks.measure import Row
 
 PACKAGES = ("langchain-model-alignment", "langchain-core", "langgraph", "pydantic")
@@ -55,6 +55,7 @@ def _chosen(options: argparse.Namespace) -> list[tuple[str, Callable[[], list[Ro
         ("replay", lambda: asyncio.run(feedback.measure_replay(options.rounds))),
         ("labeling", lambda: asyncio.run(labeling.measure(options.rounds))),
         ("training", lambda: labeling.measure_step(options.rounds)),
+        ("serving", lambda: asyncio.run(serving.measure(options.rounds))),
         ("the predecessor", labeling.beside_predecessor if options.predecessor else predecessor.not_asked_for),
         *((("worlds", search.measure), ("a mixture of experts", mixture.measure)) if options.worlds else ()),
         *((("Ray", lambda: cluster.measure(min(options.rounds, 3))),) if options.ray else ()),

@@ -38,12 +38,17 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [COMMAND, "dev", "--no-browser", "--no-reload", "--port", str(port)]
-    with process(command, ready="Server started in", folder=folder, LANGGRAPH_STRICT_MSGPACK="false"):
+    with process(command, ready="Application started up in", folder=folder, LANGGRAPH_STRICT_MSGPACK="false"):
         yield f"http://127.0.0.1:{port}"
 
 
-def test_the_sdk_drives_a_whole_loop(address: str) -> None:
-    client = get_sync_client(url=address)
+@pytest.fixture
+def client(address: str) -> Iterator[Any]:
+    with get_sync_client(url=address) as client:
+        yield client
+
+
+def test_the_sdk_drives_a_whole_loop(client: Any) -> None:
     thread = client.threads.create()["thread_id"]
     client.runs.wait(thread, "feedback", input=START)
     first = _question(client, thread)
@@ -56,15 +61,13 @@ def test_the_sdk_drives_a_whole_loop(address: str) -> None:
     assert not client.threads.get_state(thread)["next"]
 
 
-def test_events_come_over_the_sdks_stream(address: str) -> None:
-    client = get_sync_client(url=address)
+def test_events_come_over_the_sdks_stream(client: Any) -> None:
     thread = client.threads.create()["thread_id"]
     told = [p.data for p in client.runs.stream(thread, "feedback", input=START, stream_mode="custom")]
     assert "answers" in [data.get("type") for data in told if isinstance(data, dict)]
 
 
-def test_the_schemas_are_real(address: str) -> None:
-    client = get_sync_client(url=address)
+def test_the_schemas_are_real(client: Any) -> None:
     assistant = client.assistants.search(graph_id="feedback")[0]["assistant_id"]
     schemas: Any = client.assistants.get_schemas(assistant)
     assert set(schemas["input_schema"]["properties"]) == {"prompt", "inputs"}

@@ -1,5 +1,7 @@
 """The examples run, with a scripted model in place of the local one."""
 
+import asyncio
+import importlib
 import json
 import runpy
 import sys
@@ -11,6 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_model_alignment import AlignedPrompt, Mixture, Rulebook
 from tests.fakes import ScriptedChatModel, ToolModel
+from tests.serving import client_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -178,6 +181,31 @@ def code_of(notebook: Path) -> list[str]:
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.ipynb")))
 def test_the_readme_lists_every_notebook(name: str):
     assert f"({name})" in (EXAMPLES / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("model")
+async def test_a_fastapi_app_of_ones_own_has_the_loop_beside_its_own_page(tmp_path: Path):
+    pytest.importorskip("fastapi", reason='not installed: pip install "langchain-model-alignment[serve]"')
+    app = runpy.run_path(str(EXAMPLES / "serve_fastapi.py"))["make_app"]("scripted:model", str(tmp_path))
+    async with client_of(app) as client:
+        assert (await client.get("/")).json() == "Welcome to the shop."
+        while (await client.get("/align/healthz")).json()["model"] == "loading":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        turn = {"thread_id": "1", "input": {"prompt": "Name uses of {item}.", "inputs": {"item": "rope"}}}
+        assert (await client.post("/align/turn", json=turn)).json()["waiting_for"]["type"] == "review"
+
+
+def test_a_langserve_app_serves_the_turn_and_a_chain(model: ScriptedChatModel):
+    pytest.importorskip("langserve", reason='not installed: pip install "langchain-model-alignment[langserve]"')
+    app = runpy.run_path(str(EXAMPLES / "serve_langserve.py"))["make_app"](model)
+    paths = app.openapi()["paths"]
+    assert {"/turn/invoke", "/critique/invoke"} <= set(paths)
+
+
+def test_the_langgraph_json_names_a_graph_that_is_there():
+    told = json.loads((EXAMPLES / "server" / "langgraph.json").read_text(encoding="utf-8"))
+    module, _, name = told["graphs"]["feedback"].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))

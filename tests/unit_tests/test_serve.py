@@ -293,6 +293,7 @@ async def test_a_path_and_a_method_that_are_not_there_are_told(client: AsyncClie
     response = await client.get("/turn")
     assert problem(response)[0] == 405
     assert response.headers["allow"] == "POST"
+    assert (await client.patch("/prompts/uses")).headers["allow"] == "DELETE, GET, PUT"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from langchain_model_alignment.errors import (
     AlignmentError,
@@ -87,13 +88,20 @@ def add_problem_handlers(app: FastAPI) -> None:
         if isinstance(error, HTTPException) and error.detail == "Not Found":
             return _problem(404, "There is nothing at this path; /openapi.json lists what there is.")
         if isinstance(error, HTTPException) and error.detail == "Method Not Allowed":
-            return _problem(405, "This path has no such method; /openapi.json lists what there is.", error.headers)
+            allowed = {"Allow": ", ".join(_methods_of(app, request.url.path))}
+            return _problem(405, "This path has no such method; /openapi.json lists what there is.", allowed)
         return problem_of(error)
 
     app.add_exception_handler(AlignmentError, handle)
     app.add_exception_handler(RequestValidationError, handle)
     app.add_exception_handler(HTTPException, not_here)
     app.add_exception_handler(Exception, handle)
+
+
+def _methods_of(app: FastAPI, path: str) -> list[str]:
+    """The methods of a path; Starlette tells only those of the first route that has it."""
+    found = [told for template, told in app.openapi()["paths"].items() if compile_path(template)[0].match(path)]
+    return sorted({method.upper() for told in found for method in told})
 
 
 def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
