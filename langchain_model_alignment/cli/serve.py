@@ -1,5 +1,6 @@
 """`langchain-align serve`: the feedback loop and trained rulebooks under an address."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from langchain_model_alignment.integrations.serving.loading import LoadingModel
 from langchain_model_alignment.integrations.serving.settings import API_KEY, DATABASE, ServeSettings, check_address
 from langchain_model_alignment.labeling.rulebook import Rulebook
 
+_GRACE = 10  # seconds for the requests that are being answered when the server is stopped
 _EARLY = 1.0  # seconds in which a name that means nothing is told before the server starts
 
 
@@ -63,8 +65,17 @@ def run_serve(
     for one in {answering, aligning}:
         one.start()
         one.wait(_EARLY)
+    asyncio.run(_try(database))
     Console(stderr=True).print(plain(f"Threads are kept in {_shown(database)}; Ctrl-C stops the server.", "dim"))
-    uvicorn.run(app, host=host, port=port, log_level="info", access_log=False)
+    uvicorn.run(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=_GRACE)
+
+
+async def _try(database: str) -> None:
+    """Tell in one sentence, before the server starts, that the database cannot be used."""
+    from langchain_model_alignment.integrations.serving.storage import open_storage
+
+    async with open_storage(database):
+        pass
 
 
 def _named(given: str) -> tuple[str, Rulebook]:

@@ -18,10 +18,10 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, dict[str, Any]]]:
     calls: list[tuple[Any, dict[str, Any]]] = []
     monkeypatch.delenv("LANGCHAIN_ALIGN_API_KEY", raising=False)
-    monkeypatch.delenv("LANGCHAIN_ALIGN_DATABASE", raising=False)
+    monkeypatch.setenv("LANGCHAIN_ALIGN_DATABASE", str(tmp_path / "data"))
     monkeypatch.setattr("uvicorn.run", lambda app, **options: calls.append((app, options)))
     known = {"scripted:mind": ScriptedChatModel(mind)}
 
@@ -71,8 +71,16 @@ def test_a_file_that_is_no_rulebook_is_told(served: list[Any], tmp_path: Path) -
     assert not served
 
 
+def test_a_database_that_cannot_be_used_is_told_at_the_start(served: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = serve("--database", str(tmp_path / "file"))
+    assert isinstance(refused.exception, ArtifactError)
+    assert not served
+
+
 def test_a_password_in_the_database_is_not_printed(served: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LANGCHAIN_ALIGN_DATABASE", "postgresql://ann:hush@localhost/threads")
-    done = serve()
-    assert done.exit_code == 0
-    assert "hush" not in done.output
+    monkeypatch.setenv("LANGCHAIN_ALIGN_DATABASE", "postgresql://ann:hush@localhost/threads?host=/nonexistent")
+    refused = serve()
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "hush" not in refused.output + str(refused.exception)
+    assert not served

@@ -13,9 +13,10 @@ pytest.importorskip("fastapi", reason='not installed: pip install "langchain-mod
 from fastapi import FastAPI
 from httpx import AsyncClient, Response
 
-from langchain_model_alignment import AlignedPrompt
+from langchain_model_alignment import AlignedPrompt, Caller, Gate, create_classifier_chain
 from langchain_model_alignment.errors import ConfigurationError, ModelNameError
 from langchain_model_alignment.integrations.serving import ServeSettings, create_app, create_router
+from langchain_model_alignment.integrations.serving.rulebooks import as_done
 from tests.fakes import ScriptedChatModel, http_error
 from tests.serving import ACCEPT, CRITIQUE, START, client_of, events_in, mind, play_at_once, rulebook
 
@@ -153,6 +154,16 @@ async def test_a_rulebook_tells_each_row_as_it_is_done(client: AsyncClient) -> N
     told = events_in(response.text)
     assert {data["index"]: data["prediction"] for name, data in told if name == "prediction"} == {0: False, 1: True}
     assert told[-1] == ("end", {"rows": 2})
+
+
+async def test_when_the_reader_of_a_stream_goes_the_rest_is_not_asked_for() -> None:
+    model, book = ScriptedChatModel(mind, latency=0.01), rulebook()
+    chain = create_classifier_chain(Caller(model, gate=Gate(1)), book.task, book)
+    told = as_done(chain, [{"comment": f"comment {number}"} for number in range(50)])
+    await anext(told)
+    await told.aclose()
+    await asyncio.sleep(0.1)
+    assert model.calls <= 3
 
 
 async def test_a_rulebook_tells_what_it_labels_and_by_which_principles(client: AsyncClient) -> None:

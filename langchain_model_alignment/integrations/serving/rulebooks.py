@@ -17,7 +17,7 @@ from langchain_model_alignment.integrations.serving.service import Service
 from langchain_model_alignment.integrations.serving.streams import STREAMED, Event, stream_of
 from langchain_model_alignment.labeling.classifier import Prediction
 
-__all__ = ["add_rulebooks"]
+__all__ = ["add_rulebooks", "as_done"]
 
 _MOST_ROWS = 1_000
 
@@ -99,7 +99,7 @@ def add_rulebooks(router: APIRouter, service: Service) -> None:
     )
     async def stream_rows(name: StoredName, given: RowsToLabel, request: Request) -> StreamingResponse:
         """Label rows, and tell each as soon as it is done: `prediction` with the row's `index`, and `end`."""
-        return await stream_of(request, _as_done(service.classifier(name), given.rows))
+        return await stream_of(request, as_done(service.classifier(name), given.rows))
 
 
 def _served(found: Prediction) -> ServedPrediction:
@@ -113,9 +113,11 @@ def _served(found: Prediction) -> ServedPrediction:
     }
 
 
-async def _as_done(
+async def as_done(
     chain: Runnable[Mapping[str, Any], Prediction], rows: list[dict[str, Any]]
 ) -> AsyncGenerator[Event, None]:
+    """Label rows side by side, and tell each as soon as it is done; the model's own gate bounds how many at once."""
+
     async def label(index: int, row: dict[str, Any]) -> tuple[int, Prediction]:
         return index, await chain.ainvoke(row)
 
