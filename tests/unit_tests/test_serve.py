@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ async def test_what_fails_in_the_middle_of_a_stream_is_its_last_event(tmp_path: 
 
 async def test_threads_at_once_do_not_see_one_another(tmp_path: Path) -> None:
     async with client_of(app_of(tmp_path)) as client:
-        await play_at_once(client, 10)
+        await play_at_once(client, 5)
 
 
 # -- stored prompts ---------------------------------------------------------------------------------------------
@@ -329,6 +330,19 @@ async def test_a_defect_is_a_500_that_tells_no_secrets(tmp_path: Path, caplog: p
             response = await client.post("/prompts/uses/invoke", json={})
         assert problem(response) == (500, "The server failed (KeyError); its log tells more.")
         assert (await client.post("/prompts/uses/invoke", json={})).status_code == 200
+
+
+async def test_a_database_that_fails_is_a_503_and_the_server_goes_on(
+    client: AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+
+        async def fails(*_: Any, **__: Any) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        patch.setattr("langgraph.checkpoint.sqlite.aio.AsyncSqliteSaver.aget_tuple", fails)
+        assert problem(await client.post("/turn", json=BEGIN))[0] == 503
+    assert (await client.post("/turn", json=BEGIN)).status_code == 200
 
 
 # -- models that are not there --------------------------------------------------------------------------------------

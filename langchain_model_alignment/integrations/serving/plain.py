@@ -1,6 +1,7 @@
 """Values from outside that every store, database and answer can hold."""
 
 import math
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -9,6 +10,7 @@ __all__ = ["PlainDict", "PlainText", "PlainValue", "check_plain"]
 
 _DEEPEST = 64
 _LARGEST = 2**63
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
 def check_plain(value: Any, depth: int = 0) -> Any:
@@ -30,7 +32,7 @@ def check_plain(value: Any, depth: int = 0) -> Any:
     if depth > _DEEPEST:
         raise ValueError(f"it is nested more than {_DEEPEST} deep; make it flatter")
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        if _UNKEPT.search(value):
             raise ValueError("a text holds a NUL or half a character; take it out")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number is not finite; give another, or a text")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +32,14 @@ async def open_postgres(url: str) -> AsyncIterator[Storage]:
         ConfigurationError: It cannot be reached, or its tables not be made.
     """
     options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
-    pool: Any = AsyncConnectionPool(url, min_size=1, max_size=_CONNECTIONS, open=False, kwargs=options)
+    pool: Any = AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=_CONNECTIONS,
+        open=False,
+        check=AsyncConnectionPool.check_connection,  # one that was lost is not handed out
+        kwargs=options,
+    )
     claims = _Claims(url)
     try:
         # The first connection is tried by itself: the pool would hide the reason behind a timeout.
@@ -73,7 +80,7 @@ async def _is_true(connection: psycopg.AsyncConnection[Any], query: Any, value: 
 class _Claims:
     """Advisory locks on one connection, behind the claims of this process; a lock dies with the server that holds it.
 
-    Where the connection breaks, so do the locks that it held, and the next question is asked on a new one.
+    Where the connection breaks, so do the locks that it held; the next one is asked for on a new connection.
     """
 
     def __init__(self, url: str) -> None:
@@ -90,18 +97,25 @@ class _Claims:
             try:
                 yield
             finally:
-                await self._ask("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", thread_id)
+                with suppress(psycopg.OperationalError):  # what cannot be reached holds no lock for us
+                    await self._ask("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", thread_id)
 
     async def close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
 
     async def _ask(self, query: Any, thread_id: str) -> bool:
+        connection = await self._connected()
+        try:
+            return await _is_true(connection, query, thread_id)
+        except psycopg.OperationalError:  # it was lost meanwhile
+            return await _is_true(await self._connected(), query, thread_id)
+
+    async def _connected(self) -> psycopg.AsyncConnection[Any]:
         async with self._connecting:
             if self._connection is None or self._connection.closed:
                 self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-            connection = self._connection
-        return await _is_true(connection, query, thread_id)
+            return self._connection
 
 
 def _where(url: str) -> str:

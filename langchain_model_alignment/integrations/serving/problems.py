@@ -1,6 +1,7 @@
 """What goes wrong, as a status and one sentence."""
 
 import logging
+import sqlite3
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -25,7 +26,7 @@ __all__ = ["Problem", "add_problem_handlers", "problem_of", "responses"]
 
 logger = logging.getLogger(__name__)
 
-_RETRY_AFTER = 5  # seconds
+_LATER = {"Retry-After": "5"}  # seconds
 _STATUS: Mapping[type[Exception], int] = {  # the first that fits
     NotFoundError: 404,
     ConflictError: 409,
@@ -68,10 +69,13 @@ def problem_of(error: Exception) -> JSONResponse:
         detail = "The body cannot be read; send JSON." if error.status_code == 400 else str(error.detail)
         return _problem(error.status_code, detail, error.headers)
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+    if isinstance(error, sqlite3.Error) or type(error).__module__.partition(".")[0].startswith("psycopg"):
+        logger.error("The database failed", exc_info=error)
+        return _problem(503, f"The database failed ({type(error).__name__}); try again in a while.", _LATER)
     if not isinstance(error, AlignmentError):
         logger.error("A request failed", exc_info=error)
         return _problem(500, f"The server failed ({type(error).__name__}); its log tells more.")
-    return _problem(status, str(error), {"Retry-After": str(_RETRY_AFTER)} if status == 503 else None)
+    return _problem(status, str(error), _LATER if status == 503 else None)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -88,8 +92,9 @@ def add_problem_handlers(app: FastAPI) -> None:
         if isinstance(error, HTTPException) and error.detail == "Not Found":
             return _problem(404, "There is nothing at this path; /openapi.json lists what there is.")
         if isinstance(error, HTTPException) and error.detail == "Method Not Allowed":
-            allowed = {"Allow": ", ".join(_methods_of(app, request.url.path))}
-            return _problem(405, "This path has no such method; /openapi.json lists what there is.", allowed)
+            methods = _methods_of(app, request.url.path)
+            headers = {"Allow": ", ".join(methods)} if methods else error.headers
+            return _problem(405, "This path has no such method; /openapi.json lists what there is.", headers)
         return problem_of(error)
 
     app.add_exception_handler(AlignmentError, handle)
