@@ -100,6 +100,18 @@ async def test_events_are_told_and_the_reply_is_the_last() -> None:
     assert told[-1]["reply"] == await turns.read("t")
 
 
+async def test_a_reader_that_goes_leaves_a_thread_that_can_go_on() -> None:
+    turns = Turns(graph_of(ScriptedChatModel(mind, latency=0.01)))
+    await turns.take(Turn.model_validate(begin()))
+    told = turns.events(Turn.model_validate(answer(CRITIQUE)))
+    await anext(told)
+    await told.aclose()
+    assert (await turns.read("t"))["status"] == "stopped"
+    reply = await turns.take(Turn(thread_id="t"))
+    assert reply["waiting_for"] is not None
+    assert [p["text"] for p in reply["waiting_for"]["value"]["principles"]] == ["Be brief."]
+
+
 # -- what does not fit ------------------------------------------------------------------------------------------
 
 

@@ -154,9 +154,11 @@ class Turns:
         async with self._claim(turn.thread_id):
             entry = await self._entry(turn, await self._graph.aget_state(thread))
             if entry is not _STAY:
+                run: Any = self._graph.astream(entry, thread, stream_mode="custom")
                 try:
-                    async for event in self._graph.astream(entry, thread, stream_mode="custom"):
-                        yield {"event": cast(FeedbackEvent, event), "reply": None}
+                    async with aclosing(run):  # a reader that goes stops it before another turn may begin
+                        async for event in run:
+                            yield {"event": event, "reply": None}
                 except ValidationError as error:
                     if not is_invalid_resume(error):
                         raise
@@ -200,9 +202,11 @@ class Turns:
         if not _is_there(state):
             raise _no_thread(turn.thread_id)
         if turn.resume is None:
-            return None if state.next and question is None else _STAY
+            return None if _is_under_way(state) and question is None else _STAY
         if question is None:
-            what = "stopped half way; send its id alone to go on" if state.next else "has ended; begin it anew"
+            what = (
+                "stopped half way; send its id alone to go on" if _is_under_way(state) else "has ended; begin it anew"
+            )
             raise ConflictError(f'The thread "{turn.thread_id}" waits for no answer: it {what}.')
         if turn.question not in (None, question.id):
             raise ConflictError(f'That question was answered; the thread "{turn.thread_id}" now asks "{question.id}".')
@@ -274,6 +278,11 @@ def _is_there(state: StateSnapshot) -> bool:
     return state.created_at is not None
 
 
+def _is_under_way(state: StateSnapshot) -> bool:
+    """Whether there is work left; `next` alone leaves out a step that was done and not yet followed by another."""
+    return bool(state.tasks)
+
+
 def _no_thread(thread_id: str) -> NotFoundError:
     return NotFoundError(f'There is no thread "{thread_id}"; begin it with an input.')
 
@@ -286,7 +295,7 @@ def _reply(thread_id: str, state: StateSnapshot) -> Reply:
     )
     return {
         "thread_id": thread_id,
-        "status": "waiting" if found else "stopped" if state.next else "ended",
+        "status": "waiting" if found else "stopped" if _is_under_way(state) else "ended",
         "state": {"prompt": prompt if isinstance(prompt, dict) else {}, "response": state.values.get("response")},
         "waiting_for": question,
     }
