@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+from tests.tiny_models import STRICT, chat, pipe, tokenizer  # isort: skip (skips the file where torch is missing)
 from langchain_huggingface import HuggingFacePipeline
 
 from langchain_model_alignment import Budget, Caller, Labeler, MemoryCache, Usage
 from langchain_model_alignment.errors import BadRequestError, ConfigurationError, ModelNameError
-from langchain_model_alignment.labeling.scoring import label_logprobs
+from langchain_model_alignment.labeling.scoring import read_signal
 from langchain_model_alignment.local import generation
 from langchain_model_alignment.local.huggingface import HuggingFaceChatModel, make_hugging_face_model
 from langchain_model_alignment.local.turns import Prompter
 from langchain_model_alignment.loop import run_sync
 from langchain_model_alignment.models import limit_of, resolve_chat_model, traits_of, variation_of
-from tests.tiny_models import STRICT, chat, pipe, tokenizer  # skips without torch
 
 QUESTIONS = [f"Question {number}{'?' * number}" for number in range(10)]
 
@@ -314,7 +315,7 @@ def test_alternatives_are_told_in_the_form_of_openai(model: Any):
     assert answer.content == first["token"] + second["token"]
     assert first["top_logprobs"][0] == {"token": first["token"], "logprob": first["logprob"]}
     assert len(first["top_logprobs"]) == 5
-    assert label_logprobs(answer, [first["token"], first["top_logprobs"][1]["token"]]) is not None
+    assert read_signal(answer, [first["token"], first["top_logprobs"][1]["token"]]) is not None
 
 
 def test_a_batch_tells_the_same_log_probabilities(model: Any):
