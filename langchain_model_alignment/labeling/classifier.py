@@ -219,13 +219,8 @@ async def label_rows(
 
 
 def scoring_for(caller: Caller, task: LabelingTask) -> Scoring:
-    """Return how labels are best read from this model: by log probabilities where it gives them and labels are few.
-
-    A small model is asked about each principle; a large one weighs them better itself.
-    """
-    if not caller.traits.logprobs or len(task.labels) > MOST_LABELS:
-        return "text"
-    return "checks" if caller.traits.small else "logprob"
+    """Return how labels are read from this model: by log probabilities where it gives them, and labels are few."""
+    return "logprob" if caller.traits.logprobs and len(task.labels) <= MOST_LABELS else "text"
 
 
 def create_classifier_chain(

@@ -130,6 +130,9 @@ class _Nodes:
             else:
                 written = Rulebook.from_dict(given, "The state's rulebook")
                 written.check_task(self._training.task)
+            if written.score is None:
+                written = await self._training.settle(written, config)
+                empty = empty.model_copy(update={"scoring": written.scoring})
             started["c1"] = new_candidate(
                 "c1", None, "initial", Proposal((), "where training begins"), written, written
             )

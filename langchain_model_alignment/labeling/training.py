@@ -19,6 +19,7 @@ from langchain_model_alignment.labeling.task import LabelingTask, Row
 
 __all__ = ["Training"]
 
+_READABLE = 0.9  # of the calibration rows; an answer that is none counts as an abstention
 _LAYOUTS: tuple[Layout, ...] = ("row", "question")
 _LOCAL_BLOCK, _BLOCK = 50, 32  # changing rulebooks costs a local model the reading of the new one
 
@@ -104,6 +105,20 @@ class Training:
             return empty
         ways = [await self.calibrate(empty.model_copy(update={"layout": way}), config) for way in _LAYOUTS]
         return min(ways, key=lambda way: way.calibration.loss if way.calibration else 0.0)
+
+    async def settle(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
+        """Return a rulebook that was not trained yet, to be read in the way that fits this model.
+
+        A small model checks each principle by itself, if it can: a tiny one does not keep to the form of a checklist. A
+        large model weighs principles better than a regression on a few rows does.
+        """
+        scoring = scoring_for(self.caller, self.task)
+        if scoring == "logprob" and self.caller.traits.small:
+            checked = rulebook.model_copy(update={"scoring": "checks", "calibration": None})
+            found, _ = await self.label(checked, self.calibration, config)
+            if sum(f.signal is not None for f in found) >= _READABLE * len(found):
+                return checked
+        return rulebook.model_copy(update={"scoring": scoring, "calibration": None})
 
     def sample(self, step: int) -> list[Row]:
         """Return the training rows in the order in which a step looks through them for mistakes, another each step."""

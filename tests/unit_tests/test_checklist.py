@@ -8,7 +8,17 @@ from langchain_model_alignment.labeling.calibration import Calibration
 from langchain_model_alignment.labeling.classifier import create_classifier_chain
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scoring import MOST_CHECKS
-from tests.simulated import ANIMALS, TASK, LogprobModel, book_of, checklist_message, maker_of, rows, small_model
+from tests.simulated import (
+    ANIMALS,
+    TASK,
+    ChecklistWorld,
+    LogprobModel,
+    book_of,
+    checklist_message,
+    maker_of,
+    rows,
+    small_model,
+)
 
 RULES = {"yes": ["It names a cat."], "no": ["It names a chair."]}
 EVEN = [("label", {}), (":", {}), (" yes", {"yes": 0.5, "no": 0.5})]
@@ -117,3 +127,20 @@ def test_training_asks_no_further_call_for_what_decided():
     book = maker.train_step(maker.rulebook({"yes": [f"It names a {ANIMALS[5]}."]}), rows(160))
     assert not any("Which principle" in request.messages[-1].text for request in model.requests)
     assert any(found.decided for found in book.evidence.values())
+
+
+def test_a_model_that_does_not_keep_to_the_form_is_asked_one_question():
+    def babbling(messages: list[Any]) -> Any:
+        if messages[-1].text.startswith("Question: "):
+            return "Well, the first statement is about animals."
+        return ChecklistWorld()(messages)
+
+    result = maker_of(model=LogprobModel(babbling, model_name="tiny-135m")).train(rows(100), steps=1)
+    assert result.rulebook.scoring == "logprob"
+
+
+def test_a_rulebook_by_hand_is_read_by_one_token_until_it_is_trained():
+    maker = maker_of(model=small_model())
+    book = maker.rulebook({"yes": ["It names a cat."]})
+    assert book.scoring == "logprob"
+    assert maker.train_step(book, rows(100)).scoring == "checks"
