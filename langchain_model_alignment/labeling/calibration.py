@@ -34,6 +34,8 @@ class Calibration(Value):
     loss: float = 0.0
     """Mean negative log likelihood of the right label, over rows that were left out of the fit in turn."""
     rows: int = 0
+    of: str = ""
+    """Fingerprint of the rulebook that it was learned with; with other principles it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def probabilities(signal: Signal, calibration: Calibration | None, owners: Seque
 def weighed(signal: Signal, calibration: Calibration | None, owners: Sequence[int]) -> list[float]:
     """Return what each check adds to the score of its label; an equal share of its log odds where none was learned."""
     share = 1 / (1 + 2 * len(owners) / len(signal.logprobs))
-    weights = calibration.weights if calibration else (share,) * len(owners)
+    weights = calibration.weights if calibration and calibration.weights else (share,) * len(owners)
     return [weight * check for weight, check in zip(weights, signal.checks, strict=True)]
 
 

@@ -21,16 +21,16 @@ from langchain_model_alignment.labeling import instructions
 from langchain_model_alignment.labeling.calibration import Signal, probabilities, weighed
 from langchain_model_alignment.labeling.reading import LabelReader, read_numbers
 from langchain_model_alignment.labeling.rulebook import Rulebook, Scoring
-from langchain_model_alignment.labeling.scoring import MOST_LABELS, read_signal
+from langchain_model_alignment.labeling.scoring import MOST_LABELS, label_line, read_signal
 from langchain_model_alignment.labeling.task import LabelingTask, Row
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.models import limit_of
 
-__all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "label_rows", "scoring_for", "shares_of"]
+__all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "label_rows", "scoring_for"]
 
 _ANSWER_TOKENS = 24  # room for the longest label; more than a label is a model that explains
 _NUMBER_TOKENS = 8
-_CHECK_TOKENS, _LABEL_TOKENS = 3, 4  # a digit, yes or no, a line's end; "label", ":", and the beginning of one
+_CHECK_TOKENS, _LABEL_TOKENS = 4, 4  # a digit and perhaps a dot, yes or no, a line's end; "label", ":", its beginning
 
 
 class Prediction(TypedDict):
@@ -93,7 +93,7 @@ class Classifier:
         self._prefix = rulebook.prefix()
         self._principles = rulebook.enabled()
         self._reader = LabelReader(rulebook.answers)
-        self._owners = rulebook.owners()
+        self._owners, self._fitted = rulebook.owners(), rulebook.fitted
         self._logprob = rulebook.scoring != "text"
         if self._logprob and not caller.traits.logprobs:
             raise ConfigurationError(
@@ -155,9 +155,13 @@ class Classifier:
         answer = await self.caller.ask(messages, config=config, **limit_of(self.caller.llm, _NUMBER_TOKENS))
         return tuple(self._principles[n - 1].id for n in read_numbers(answer.text, len(self._principles)))
 
+    def shares(self, found: Labeled) -> list[float] | None:
+        """Return the probability of each label by the rulebook's calibration; None where the answer tells none."""
+        return None if found.signal is None else probabilities(found.signal, self._fitted, self._owners)
+
     def recalibrated(self, found: Labeled) -> Labeled:
         """Return the same answer read with this rulebook's calibration."""
-        shares = shares_of(self.rulebook, found)
+        shares = self.shares(found)
         if shares is None:
             return found
         best = max(range(len(shares)), key=shares.__getitem__)
@@ -179,7 +183,7 @@ class Classifier:
         """The principles of the label that were said to be true of the row, the weightiest first."""
         if found.signal is None:
             return ()
-        said = weighed(found.signal, self.rulebook.calibration, self._owners)
+        said = weighed(found.signal, self._fitted, self._owners)
         ranked = sorted(range(len(said)), key=lambda at: -said[at])
         return tuple(self._principles[at].id for at in ranked if said[at] > 0 and self._owners[at] == found.label)
 
@@ -188,7 +192,8 @@ class Classifier:
             return Labeled(self._reader.read(answer.text), answer.text)
         signal = read_signal(answer.message, self.rulebook.answers, len(self._owners))
         if signal is None:  # no alternative speaks for a label: an abstention, or a server that tells none
-            return Labeled(self._reader.read(answer.text.rpartition("label:")[2]), answer.text)
+            said = label_line(answer.text) if self._owners else answer.text
+            return Labeled(self._reader.read(said) if self.threshold is None else None, answer.text)
         return self.recalibrated(Labeled(None, answer.text, signal))
 
     def _tokens(self) -> int:
@@ -196,11 +201,6 @@ class Classifier:
             return 1
         numbers = range(1, len(self._owners) + 1)
         return sum(_CHECK_TOKENS + len(str(n)) - 1 for n in numbers) + _LABEL_TOKENS
-
-
-def shares_of(rulebook: Rulebook, found: Labeled) -> list[float] | None:
-    """Return the probability of each label by a rulebook's calibration; None where the answer tells none."""
-    return None if found.signal is None else probabilities(found.signal, rulebook.calibration, rulebook.owners())
 
 
 async def label_rows(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import NamedTuple, TypedDict
 
-from langchain_model_alignment.labeling.classifier import Labeled, shares_of
+from langchain_model_alignment.labeling.calibration import probabilities
+from langchain_model_alignment.labeling.classifier import Labeled
 from langchain_model_alignment.labeling.proposers import Mined
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import Row
@@ -100,9 +101,9 @@ def likelihoods(training: Training, rulebook: Rulebook, found: Sequence[Labeled]
     if rulebook.scoring == "text":
         return []
     even = 1 / len(training.task.labels)  # of a row that failed, nothing is known
-    values = []
+    values, fitted, owners = [], rulebook.fitted, rulebook.owners()
     for row, labeled in zip(training.validation[start:], found, strict=False):
-        shares = shares_of(rulebook, labeled)
+        shares = probabilities(labeled.signal, fitted, owners) if labeled.signal else None
         share = even if shares is None or row.label is None else shares[row.label]
         values.append(round(math.log(max(share, _SURPRISE)), 4))
     return values

@@ -186,6 +186,7 @@ class _Nodes:
         others = [Rulebook.model_validate(state["candidates"][id]["rulebook"]) for id in state["best"][1:2]]
         extra = [
             ("deletion", mutate.deletion(rulebook)),
+            ("deletion", mutate.thinning(rulebook)),
             *(("crossover", mutate.crossover(rulebook, other)) for other in others),
         ]
         known = set(state["tried"])

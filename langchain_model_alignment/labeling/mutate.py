@@ -15,7 +15,7 @@ from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.labeling.training import Training
 from langchain_model_alignment.wording import near_duplicate, quotes, stems_in
 
-__all__ = ["combine", "crossover", "deletion", "mine", "refine", "with_evidence"]
+__all__ = ["combine", "crossover", "deletion", "mine", "refine", "thinning", "with_evidence"]
 
 _QUOTE = 8  # words in a row that make a quotation
 _FEW = 8  # rows that are worth another round of calls
@@ -156,11 +156,7 @@ def _crowded(training: Training, before: Rulebook, after: Rulebook) -> str:
 
 
 def deletion(rulebook: Rulebook) -> Proposal | None:
-    """Return the deletion of what does no good: principles without weight, else the one with the worst record."""
-    weights = rulebook.calibration.weights if rulebook.calibration and rulebook.is_checklist else ()
-    idle = [p.id for p, weight in zip(rulebook.enabled(), weights, strict=False) if not weight]
-    if idle:
-        return Proposal(tuple(Delete(id=id) for id in idle), "whether they are true says nothing about the label")
+    """Return the deletion of the principle with the worst record, where one does more harm than good."""
     doubtful = [
         (found.right / found.decided, -found.decided, p)
         for p in rulebook.enabled()
@@ -172,6 +168,14 @@ def deletion(rulebook: Rulebook) -> Proposal | None:
     found = rulebook.evidence[worst.id]
     reason = f"{worst.id} decided {found.decided} rows, {found.right} of them rightly"
     return Proposal((Delete(id=worst.id),), reason)
+
+
+def thinning(rulebook: Rulebook) -> Proposal | None:
+    """Return the deletion of all principles whose checks turned out to say nothing about the label."""
+    weights = rulebook.fitted.weights if rulebook.fitted and rulebook.is_checklist else ()
+    idle = [p.id for p, weight in zip(rulebook.enabled(), weights, strict=False) if not weight]
+    reason = "whether they are true says nothing about the label"
+    return Proposal(tuple(Delete(id=id) for id in idle), reason) if idle else None
 
 
 def crossover(best: Rulebook, other: Rulebook) -> Proposal | None:

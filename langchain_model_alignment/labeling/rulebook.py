@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.messages import BaseMessage, SystemMessage
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from langchain_model_alignment.artifacts import one_line, read_json, write_text
 from langchain_model_alignment.constitution import Add, Constitution, Principle, PrincipleEdit, Value, digest
-from langchain_model_alignment.errors import ArtifactError, DataError
+from langchain_model_alignment.errors import ArtifactError, DataError, EditError
 from langchain_model_alignment.labeling import instructions
 from langchain_model_alignment.labeling.calibration import Calibration
 from langchain_model_alignment.labeling.scoring import MOST_CHECKS, codes_for
@@ -90,6 +90,22 @@ class Rulebook(Value):
                 constitution = constitution.apply(Add(text=text, label=task.labels[index]))
         return cls(task=task, constitution=constitution, **fields)
 
+    @model_validator(mode="after")
+    def _labels_are_the_tasks(self) -> Self:
+        for principle in self.constitution:
+            if principle.label not in self.task.labels:
+                raise DataError(
+                    f"The principle {principle.id} has the label {principle.label!r}, which is none of this task; its "
+                    f"labels are: {', '.join(self.task.labels[:20])}."
+                )
+        return self
+
+    @property
+    def fitted(self) -> Calibration | None:
+        """The calibration, where it was learned with these very principles."""
+        known = self.calibration
+        return known if known is None or known.of in ("", self.fingerprint()) else None
+
     @property
     def codes(self) -> tuple[str, ...] | None:
         """One-token answers in place of the labels, where log probabilities could not tell the labels apart."""
@@ -138,6 +154,11 @@ class Rulebook(Value):
 
     def apply(self, edits: Iterable[PrincipleEdit]) -> Self:
         """Return the rulebook after edits of its principles; what was learned with the old ones is left behind."""
+        edits = tuple(edits)
+        for edit in edits:
+            if isinstance(edit, Add) and edit.label not in self.task.labels:
+                known = ", ".join(self.task.labels[:20])
+                raise EditError(f"{edit.label!r} is no label of this task; its labels are: {known}.")
         constitution = self.constitution.apply_all(edits)
         before = {(p.id, p.sentence()) for p in self.constitution}
         unchanged = {p.id for p in constitution if (p.id, p.sentence()) in before}

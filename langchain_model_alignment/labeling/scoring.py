@@ -10,14 +10,15 @@ from langchain_core.messages import AIMessage
 
 from langchain_model_alignment.labeling.calibration import Signal
 
-__all__ = ["MOST_CHECKS", "MOST_LABELS", "codes_for", "read_signal"]
+__all__ = ["MOST_CHECKS", "MOST_LABELS", "codes_for", "label_line", "read_signal"]
 
-MOST_CHECKS = 24  # each costs three tokens of every answer
+MOST_CHECKS = 24  # each costs three or four tokens of every answer
 MOST_LABELS = 20  # as many alternatives as an OpenAI-compatible server tells about one token
 _FLOOR = 0.5  # a label that is not among the alternatives gets this share of the least likely one
 _RARE = 1e-6  # the share of a word that is not among the alternatives
 _COMMON = 4  # labels that share so many first letters may share their first token
 _NUMBERED = re.compile(r"\s*(\d{1,2})\W?\s*")
+_LABEL_LINE = re.compile(r"^\s*label:(.*)$", re.IGNORECASE | re.MULTILINE)
 _LABELED = re.compile(r"\s*label:\s*", re.IGNORECASE)
 _PIECE = re.compile(r"\d|[^\W\d_]+|\W")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -66,6 +67,17 @@ def read_signal(message: AIMessage, names: Sequence[str], n_checks: int = 0) -> 
             checks[int(number[1]) - 1] = _log_odds(token)
         line = (line + word).rpartition("\n")[2]
     return None
+
+
+def label_line(text: str) -> str:
+    r"""Return what the answer to a checklist says in its label's line; nothing where it has none.
+
+    Example:
+        >>> label_line("1 yes\n2 no\nLabel: spam"), label_line("1 yes")
+        ('spam', '')
+    """
+    found = _LABEL_LINE.findall(text)
+    return found[-1].strip() if found else ""
 
 
 def _label_logprobs(token: Mapping[str, Any], names: Sequence[str]) -> tuple[float, ...] | None:

@@ -1,5 +1,6 @@
 """What a training run works with: the models, the rows and the settings, closed over by every step."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -90,9 +91,14 @@ class Training:
         found, _ = await self.label(rulebook, self.calibration, config)
         pairs = zip(found, self.calibration, strict=True)
         known = [(f.signal, row.label) for f, row in pairs if f.signal is not None and row.label is not None]
-        fitted = Calibration(bias=(0.0,) * len(self.task.labels))
+        n = len(self.task.labels)
+        fitted = Calibration(bias=(0.0,) * n)
         if known:
             fitted = fit_calibration([signal for signal, _ in known], [label for _, label in known], rulebook.owners())
+        # Of a row that told nothing every label is as likely; it must not drop out of the comparison.
+        silent = (len(found) - len(known)) / len(found)
+        loss = round((1 - silent) * fitted.loss + silent * math.log(n), 6)
+        fitted = fitted.model_copy(update={"loss": loss, "of": rulebook.fingerprint()})
         return rulebook.model_copy(update={"calibration": fitted})
 
     async def begin(self, config: RunnableConfig | None) -> Rulebook:

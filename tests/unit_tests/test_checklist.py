@@ -1,13 +1,18 @@
 """A rulebook whose principles a small model checks one by one, in one answer."""
 
+import math
 from typing import Any
 
 import pytest
 
+from langchain_model_alignment.constitution import Add
+from langchain_model_alignment.errors import ArtifactError, EditError
 from langchain_model_alignment.labeling.calibration import Calibration
 from langchain_model_alignment.labeling.classifier import create_classifier_chain
+from langchain_model_alignment.labeling.mutate import thinning
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scoring import MOST_CHECKS
+from langchain_model_alignment.loop import run_sync
 from tests.simulated import (
     ANIMALS,
     TASK,
@@ -61,9 +66,9 @@ def test_all_is_asked_in_one_call_that_ends_with_the_row():
 
 def test_the_answer_has_room_for_every_line_and_no_more():
     _, model = predict(answer(0.9, 0.1), checklist())
-    assert model.last.kwargs["max_tokens"] == 3 + 3 + 4
+    assert model.last.kwargs["max_tokens"] == 4 + 4 + 4
     many = book_of({"yes": [f"It names a {n}." for n in range(11)]}, scoring="checks")
-    assert predict(answer(*[0.5] * 11), many)[1].last.kwargs["max_tokens"] == 9 * 3 + 2 * 4 + 4
+    assert predict(answer(*[0.5] * 11), many)[1].last.kwargs["max_tokens"] == 9 * 4 + 2 * 5 + 4
 
 
 def test_the_principles_that_decided_are_those_of_the_label_that_are_true():
@@ -144,3 +149,64 @@ def test_a_rulebook_by_hand_is_read_by_one_token_until_it_is_trained():
     book = maker.rulebook({"yes": ["It names a cat."]})
     assert book.scoring == "logprob"
     assert maker.train_step(book, rows(100)).scoring == "checks"
+
+
+# -- a rulebook that was changed by hand
+
+
+def test_a_calibration_of_other_principles_is_left_aside():
+    book = checklist()
+    of_it = Calibration(bias=(0.0, 0.0), weights=(0.0, 9.0), of=book.fingerprint())
+    assert book.model_copy(update={"calibration": of_it}).fitted is of_it
+    turned = book.model_dump(mode="json")
+    turned["calibration"] = of_it.model_dump(mode="json")
+    turned["constitution"]["principles"][0]["enabled"] = False
+    by_hand = Rulebook.from_dict(turned)
+    assert by_hand.fitted is None
+    assert predict(answer(0.9), by_hand)[0]["prediction"] == "no"
+
+
+def test_a_calibration_without_weights_gives_every_check_an_equal_say():
+    assert predict(answer(0.9, 0.1), checklist(calibration=Calibration(bias=(0.0, 0.0))))[0]["prediction"] == "yes"
+
+
+def test_a_principle_with_another_tasks_label_is_refused_in_one_sentence():
+    odd = checklist().model_dump(mode="json")
+    odd["constitution"]["principles"][0]["label"] = "perhaps"
+    with pytest.raises(ArtifactError, match="p1 has the label 'perhaps', which is none of this task"):
+        Rulebook.from_dict(odd)
+    with pytest.raises(EditError, match="None is no label of this task"):
+        checklist().apply([Add(text="It is long.")])
+
+
+# -- an answer that is not whole
+
+
+@pytest.mark.parametrize(("said", "label"), [("1 yes\n2 no", ""), ("1 no\n2 no\nLabel: no", "no"), ("yes", "")])
+def test_only_the_labels_line_is_read_as_a_label(said: str, label: str):
+    assert predict(said, checklist())[0]["prediction"] == label
+
+
+def test_below_a_threshold_words_are_not_enough():
+    assert predict("label: yes", checklist(), threshold=0.9)[0]["prediction"] == ""
+
+
+def test_rows_that_told_nothing_do_not_drop_out_of_the_loss():
+    def mute(messages: list[Any]) -> Any:
+        asked = messages[-1].text
+        return "hm" if asked.startswith("Question: ") and "poison" in asked else ChecklistWorld()(messages)
+
+    training = maker_of(model=LogprobModel(mute, model_name="tiny-1.5b")).prepare(rows(100))
+    bad = book_of({"yes": ["A poison."]}, scoring="checks")
+    fitted = run_sync(training.calibrate(bad, None)).calibration
+    assert fitted is not None
+    assert fitted.loss == pytest.approx(math.log(2))
+
+
+def test_principles_whose_checks_say_nothing_are_put_up_for_deletion():
+    book = checklist()
+    idle = Calibration(bias=(0.0, 0.0), weights=(0.4, 0.0), of=book.fingerprint())
+    proposal = thinning(book.model_copy(update={"calibration": idle}))
+    assert proposal is not None
+    assert [edit.id for edit in proposal.edits] == ["p2"]
+    assert thinning(book) is None

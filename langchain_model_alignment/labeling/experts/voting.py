@@ -1,6 +1,6 @@
 """A mixture at work: each row is labeled by the rulebooks of its regions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from langchain_core.runnables import RunnableConfig
@@ -8,7 +8,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import BadRequestError
 from langchain_model_alignment.gathering import gather_from
-from langchain_model_alignment.labeling.classifier import Classifier, Labeled, Prediction, shares_of
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled, Prediction
 from langchain_model_alignment.labeling.experts.mixture import Mixture, Route
 from langchain_model_alignment.labeling.task import Row
 
@@ -73,7 +73,7 @@ async def label_by_routes(
     for at, (row, route) in enumerate(zip(rows, routes, strict=True)):
         votes = [(name, said[at, name], weight) for name, weight in route]
         limit = classifiers[route[0][0]].threshold
-        first, labeled = _together(mixture, votes, limit)
+        first, labeled = _together(classifiers, votes, limit)
         names = (first, *(name for name, _ in route if name != first))
         voted.append(Voted(labeled, names, classifiers[first].request(row.text)))
     return voted
@@ -94,15 +94,15 @@ def prediction_of(mixture: Mixture, voted: Voted) -> ExpertPrediction:
 
 
 def _together(
-    mixture: Mixture, votes: Sequence[tuple[str, Labeled, float]], limit: float | None
+    classifiers: Mapping[str, Classifier], votes: Sequence[tuple[str, Labeled, float]], limit: float | None
 ) -> tuple[str, Labeled]:
     """Put votes together, and tell whose answer stands for them.
 
     Probabilities are averaged where all have them; else the labels read are counted, and of equals the nearest one's
     wins. Who failed or abstained has no vote.
     """
-    cast = [vote for vote in votes if vote[1].error is None] or list(votes[:1])
-    shares = [shares_of(mixture.rulebooks[name], labeled) for name, labeled, _ in cast]
+    cast = [vote for vote in votes if vote[1].error is None or vote[1].label is not None] or list(votes[:1])
+    shares = [classifiers[name].shares(labeled) for name, labeled, _ in cast]
     told = [share for share in shares if share is not None]
     if len(cast) > 1 and len(told) == len(cast):
         return _averaged(cast, told, limit)
@@ -118,7 +118,9 @@ def _averaged(
     cast: Sequence[tuple[str, Labeled, float]], shares: Sequence[Sequence[float]], limit: float | None
 ) -> tuple[str, Labeled]:
     weights = [weight for *_, weight in cast]
-    total = sum(weights) or 1.0
+    if not any(weights):
+        weights = [1.0] * len(weights)
+    total = sum(weights)
     mean = [sum(w * s[i] for w, s in zip(weights, shares, strict=True)) / total for i in range(len(shares[0]))]
     best = max(range(len(mean)), key=mean.__getitem__)
     name, labeled, _ = next((vote for vote in cast if vote[1].label == best), cast[0])
