@@ -88,7 +88,7 @@ def test_sync_async_and_batch_agree(kind: type[Any]):
 def test_the_chain_shows_what_goes_in_and_comes_out():
     chain = create_classifier_chain(ScriptedChatModel("yes"), TASK, book_of(RULES))
     assert chain.get_input_jsonschema()["properties"].keys() == {"text"}
-    told = chain.get_output_jsonschema()["$defs"]["Prediction"]["properties"]
+    told = chain.get_output_jsonschema()["properties"]
     assert told.keys() >= {"prediction", "confidence", "principle_ids", "error"}
 
 
