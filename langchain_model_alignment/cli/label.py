@@ -21,6 +21,7 @@ from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.labeling.cascade import Saved
 from langchain_model_alignment.labeling.outputs import unfinished
 from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.labeling.scorecard import distance_text
 from langchain_model_alignment.labeling.stream import FileLabels, Progress, check_files, label_file
 from langchain_model_alignment.labeling.tally import Tally
 from langchain_model_alignment.usage import Budget
@@ -218,7 +219,7 @@ def _say_score(console: Console, tally: Tally, label_name: str) -> None:
         plain(
             f"Of {card['n']:,} rows that have a {label_name}, {right:,} are right: "
             f"accuracy {percent(card['accuracy'])} (95% interval {percent(low)} to {percent(high)}), "
-            f"macro F1 {percent(card['f1'])}."
+            f"macro F1 {percent(card['f1'])}{f', {far}' if (far := distance_text(card)) else ''}."
         )
     )
     if tally.unknown:

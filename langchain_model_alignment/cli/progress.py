@@ -15,6 +15,7 @@ from rich.text import Text
 from langchain_model_alignment.cli.run_folder import TestScores
 from langchain_model_alignment.cli.show import plain
 from langchain_model_alignment.labeling.records import StepRecord, TrainingResult
+from langchain_model_alignment.labeling.scorecard import distance_text
 from langchain_model_alignment.labeling.state import LabelerEvent
 from langchain_model_alignment.usage import Usage
 
@@ -95,9 +96,9 @@ class TrainingDisplay:
             was = score_text(self._best, self._metric)
             tried = _count(len(record["candidates"]), "candidate")
             found = f"up from {was}" if record["gained"] else f"no gain on {was}"
-            line = f"Step {step} of {self._steps}: {self._metric} {score}, {found} ({tried} tried"
+            line = f"Step {step} of {self._steps}: {_called(self._metric)} {score}, {found} ({tried} tried"
         else:
-            line = f"Start: {self._metric} {score} ({_origins(record, self._metric)}"
+            line = f"Start: {_called(self._metric)} {score} ({_origins(record, self._metric)}"
         self._best, self._alive, self._doing = record["score"], 0, "looking for mistakes"
         self._step, self._step_begun = step + 1, time.monotonic()
         self._say(f"{line}; {_count(record['calls'], 'call')}, {duration(record['seconds'])}).")
@@ -127,6 +128,11 @@ class TrainingDisplay:
         return each * (self._steps - self._step + 1) - here
 
 
+def _called(metric: str) -> str:
+    """The metric's name; training turns errors round, so that what is higher is better."""
+    return "negative mae" if metric == "mae" else metric
+
+
 def _origins(record: StepRecord, metric: str) -> str:
     names = {"initial": "first rulebook", "zero-shot": "zero-shot"}
     return ", ".join(f"{names[c['origin']]} {score_text(c['score'], metric)}" for c in record["candidates"])
@@ -146,7 +152,7 @@ def show_result(console: Console, result: TrainingResult, test: TestScores | Non
     heads = [f"{card['n']} validation rows", *([f"{test.rows} test rows"] if test else [])]
     tested = {"zero-shot": test.zero_shot, "trained rulebook": test.trained} if test else {}
     table = Table.grid(padding=(0, 3))
-    table.add_row(plain(metric.replace("_", " "), "bold"), *(plain(head, "bold") for head in heads))
+    table.add_row(plain(_called(metric).replace("_", " "), "bold"), *(plain(head, "bold") for head in heads))
     for name, score in scores(result).items():
         cells = [score_text(score, metric)]
         if test:
@@ -159,6 +165,8 @@ def show_result(console: Console, result: TrainingResult, test: TestScores | Non
         table.add_row(name, *map(plain, cells))
     console.print()
     console.print(Padding(table, (0, 0, 0, 2)))
+    if far := distance_text(card):
+        console.print(plain(f"In their order, on the validation rows: {far}."))
     if test is None:
         note = "The rulebook was chosen on these rows; expect a little less on new ones, or give --test."
         console.print(plain(note, "dim"))

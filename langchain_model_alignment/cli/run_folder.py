@@ -12,7 +12,7 @@ from langchain_model_alignment.usage import Usage
 
 __all__ = ["Asked", "Record", "RunFolder", "TestScores"]
 
-_FIXED = ("seed", "model", "train_model", "metric", "pos_label", "evaluation")
+_FIXED = ("ordered", "seed", "model", "train_model", "metric", "pos_label", "evaluation")
 """Arguments that may not change while a run goes on."""
 
 
@@ -23,6 +23,7 @@ class Asked(BaseModel):
     inputs: list[str]
     label: str
     labels: list[str | bool | int | float]
+    ordered: bool = False
     task: str
     model: str
     train_model: str | None

@@ -36,6 +36,8 @@ class Metric(StrEnum):
     f1_binary = "f1_binary"
     balanced_accuracy = "balanced_accuracy"
     kappa = "kappa"
+    quadratic_kappa = "quadratic_kappa"
+    mae = "mae"
 
 
 class Evaluation(StrEnum):
@@ -53,6 +55,9 @@ def run_train(
     label: Annotated[str, typer.Option(help="The column that holds the label.")],
     out: Annotated[Path, typer.Option(help="The run's folder; the same command goes on with what is there.")],
     labels: Annotated[str | None, typer.Option(help='The labels, as "a,b"; those in the column, when absent.')] = None,
+    ordered: Annotated[
+        bool, typer.Option("--ordered", help="The --labels stand in order, as grades do; scores tell how far off.")
+    ] = False,
     task: Annotated[str, typer.Option(help="The question, in a sentence.")] = "",
     model: Annotated[
         str, typer.Option(help="The model that labels: local, provider:model, or a path to a .gguf.")
@@ -86,13 +91,16 @@ def run_train(
         input_price=input_price,
         output_price=output_price,
     )
+    if ordered and not labels:
+        raise DataError('--ordered needs the labels in their order; give them, as in --labels "bad,fair,good".')
     train_rows = read_table(data, [*inputs, label])
     hparams = TrainingHyperparameters(
         seed=seed, score_fn=metric.value, pos_label=pos_label, evaluation=evaluation.value
     )
     with about(data):
         named = tuple(name.strip() for name in labels.split(",") if name.strip()) if labels else None
-        what = _task(inputs, label, named or labels_in(train_rows, label, data), task, hparams.truncation_length)
+        values = named or labels_in(train_rows, label, data)
+        what = _task(inputs, label, values, task, hparams.truncation_length, ordered=ordered)
         make_metric(metric.value, what, pos_label)
         read = what.read(train_rows)
         check_labels(what, read)
@@ -103,6 +111,7 @@ def run_train(
         inputs=inputs,
         label=label,
         labels=list(what.label_values),
+        ordered=ordered,
         task=task,
         model=model,
         train_model=train_model,
@@ -148,7 +157,9 @@ def run_train(
         console.print(plain(folder.result().rulebook.as_text()))
 
 
-def _task(inputs: list[str], label: str, values: tuple[object, ...], task: str, words: int | None) -> LabelingTask:
+def _task(
+    inputs: list[str], label: str, values: tuple[object, ...], task: str, words: int | None, *, ordered: bool
+) -> LabelingTask:
     try:
         return LabelingTask(
             input_names=tuple(inputs),
@@ -156,6 +167,7 @@ def _task(inputs: list[str], label: str, values: tuple[object, ...], task: str, 
             label_values=values,  # type: ignore[arg-type]  # pydantic refuses what is no label
             task_description=task,
             truncation_length=words,
+            ordered=ordered,
         )
     except ValidationError as error:
         raise DataError(f"{one_line(error).removeprefix('Value error, ')}.") from error
@@ -192,6 +204,7 @@ def _labeler(
         task.task_description,
         writer or answerer,
         answerer,
+        ordered=task.ordered,
         hparams=hparams,
         max_concurrency=concurrency,
         budget=budget,

@@ -40,6 +40,7 @@ class Labeler:
         task_description: The question, in a sentence.
         train_model: The model that writes principles; a larger one than `eval_model` is worth its price.
         eval_model: The model that labels; `train_model` by default.
+        ordered: Whether `label_values` stand in order; the scorecard then tells how far off labels are.
         hparams: Settings that differ from the defaults, as an object or a dict.
         max_concurrency: How many calls run at once.
         budget: What the whole object may spend.
@@ -70,6 +71,7 @@ class Labeler:
         train_model: ChatModelLike = "local",
         eval_model: ChatModelLike | None = None,
         *,
+        ordered: bool = False,
         hparams: TrainingHyperparameters | Mapping[str, Any] | None = None,
         max_concurrency: int = 32,
         budget: Budget | None = None,
@@ -83,6 +85,7 @@ class Labeler:
             label_values=tuple(label_values),
             task_description=task_description,
             truncation_length=self.hparams.truncation_length,
+            ordered=ordered,
         )
         self.usage = Usage()
         shared: dict[str, Any] = {

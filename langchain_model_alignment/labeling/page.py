@@ -24,7 +24,14 @@ __all__ = [
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBERS = {"Screened", "Score", "Rows", "Precision", "Recall", "F1", "Tokens"}  # columns that are aligned as such
-_NAMES = {"f1": "macro F1", "f1_binary": "F1", "balanced_accuracy": "balanced accuracy", "kappa": "Cohen's kappa"}
+_NAMES = {
+    "f1": "macro F1",
+    "f1_binary": "F1",
+    "balanced_accuracy": "balanced accuracy",
+    "kappa": "Cohen's kappa",
+    "quadratic_kappa": "quadratic kappa",
+    "mae": "negative mean absolute error",
+}
 _SHARES = {"accuracy", "f1", "f1_binary", "balanced_accuracy"}
 
 

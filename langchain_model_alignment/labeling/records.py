@@ -38,7 +38,10 @@ class TrainingHyperparameters(Value):
     n_best: int = 3
     """Rulebooks kept from step to step by `train`; `train_step` keeps one."""
     score_fn: str | Callable[..., float] = "accuracy"
-    """`accuracy`, `f1`, `f1_binary`, `balanced_accuracy`, `kappa`, or a function of the true and the given labels."""
+    """`accuracy`, `f1`, `f1_binary`, `balanced_accuracy`, `kappa`, or a function of the true and the given labels.
+
+    For ordered labels also `quadratic_kappa`, and `mae`: the mean absolute error times -1, so that higher is better.
+    """
     pos_label: Any = None
     """For `f1_binary`: the label whose F1 counts; the first one by default."""
     n_validation_examples: int = 100

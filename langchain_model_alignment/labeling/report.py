@@ -27,6 +27,7 @@ from langchain_model_alignment.labeling.page import (
     tag,
 )
 from langchain_model_alignment.labeling.records import CandidateRecord, Mistake, StepRecord, TrainingResult
+from langchain_model_alignment.labeling.scorecard import distance_text
 from langchain_model_alignment.labeling.story import (
     AnyResult,
     Event,
@@ -107,6 +108,7 @@ def _headline(result: AnyResult) -> Html:
         tag("h1", result.rulebook.task.question, dir="auto"),
         tag("p", *before, tag("b", number(final, metric), tag("small", "trained rulebook")), class_="rise"),
         tag("p", sentence[:1].upper() + sentence[1:], f", {count(card['n'], 'validation row')}."),
+        tag("p", f"The labels stand in order: {far}.") if (far := distance_text(card)) else None,
         tag("p", f"95% interval of the accuracy: {interval}. ", _CHOSEN_ON_THESE, class_="note"),
         tag("p", "Why it stopped: ", tag("bdi", result.stopped_because.rstrip(".") or "not recorded"), "."),
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in spent(result)], class_="facts"),

@@ -60,6 +60,8 @@ class LabelingTask(Value):
     """The question, in a sentence."""
     truncation_length: int | None = 100
     """The most words of each input; the ones in the middle are left out. None keeps all."""
+    ordered: bool = False
+    """Whether `label_values` stand in order, as grades do; then scores tell how far off a label is."""
 
     if not TYPE_CHECKING:  # who checks types sees the fields
 
@@ -107,7 +109,7 @@ class LabelingTask(Value):
         return self.task_description.strip() or f"What is the {self.label_name}?"
 
     def fingerprint(self) -> str:
-        """Return a hash of all that a model is shown of the task."""
+        """Return a hash of all that a model is shown of the task; that labels are ordered only changes the scores."""
         return digest([self.input_names, self.label_name, self.labels, self.question, self.truncation_length])
 
     def read(self, data: Table, *, labeled: bool = True) -> list[Row]:

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -556,6 +557,27 @@ def test_a_terminal_shows_the_step_the_candidates_the_best_score_and_what_was_us
 
 def a_step(step: int, score: float, seconds: float) -> Any:
     return {"step": step, "score": score, "seconds": seconds, "candidates": [], "gained": True, "calls": 1}
+
+
+# -- ordered labels --------------------------------------------------------------------------------------------
+
+
+def test_ordered_labels_are_compared_by_their_distance_and_stay_ordered(train: Run):
+    told = flat(train("--ordered", "--labels", "no,yes", "--metric", "mae"))
+    assert re.search(r"Start: negative mae -0\.\d{3} \(", told)
+    assert re.search(
+        r"In their order, on the validation rows: mean absolute error 0\.\d{3} of 1 steps, quadratic", told
+    )
+    assert trained().task.ordered
+    assert trained().task.labels == ("no", "yes")
+    assert TrainingResult.load("run/training.json").scorecard["mean_absolute_error"] < 0.3
+    assert "--ordered True, not False" in str(train("--labels", "no,yes").exception)
+
+
+def test_an_order_needs_its_labels_and_a_metric_of_it_needs_the_order(train: Run):
+    assert "--ordered needs the labels in their order" in refusal(train, "--ordered")
+    assert "quadratic_kappa needs labels in order" in refusal(train, "--metric", "quadratic_kappa")
+    assert not Path("run").exists()
 
 
 # -- report ----------------------------------------------------------------------------------------------------

@@ -405,3 +405,13 @@ def test_it_is_written_to_the_path_that_is_returned(tmp_path: Path, page):
     path = write_report(trained(), tmp_path / "reports" / "run.html")
     assert path == tmp_path / "reports" / "run.html"
     assert path.read_text("utf-8") == page
+
+
+def test_of_ordered_labels_it_tells_how_far_off_they_are():
+    book = Rulebook.of(task_of(["low", "middle", "high"]).model_copy(update={"ordered": True}), {})
+    card = make_scorecard(book.task, [0, 1, 2, 2], [0, 1, 2, 1])
+    score = Score(metric="mae", value=-0.25, rows=4)
+    page = report_html(result_of(book.model_copy(update={"score": score}), scorecard=card))
+    assert "The labels stand in order: mean absolute error 0.250 of 2 steps, quadratic kappa 0.800." in page
+    assert "Negative mean absolute error -0.250, 4 validation rows." in page
+    assert "stand in order" not in report_html(result_of(START))

@@ -51,6 +51,7 @@ class MixtureOfExperts:
         max_experts: The most regions; with 1 there is one rulebook, as with `Labeler`.
         min_rows: The fewest training rows of a region.
         votes: How many of the nearest regions vote on a row, weighted by similarity.
+        ordered: Whether `label_values` stand in order; the scorecard then tells how far off labels are.
         hparams: Settings that differ from the defaults, as an object or a dict.
         max_concurrency: How many calls run at once.
         budget: What the whole object may spend.
@@ -85,6 +86,7 @@ class MixtureOfExperts:
         max_experts: int = 4,
         min_rows: int = 30,
         votes: int = 1,
+        ordered: bool = False,
         hparams: TrainingHyperparameters | Mapping[str, Any] | None = None,
         max_concurrency: int = 32,
         budget: Budget | None = None,
@@ -104,6 +106,7 @@ class MixtureOfExperts:
             task_description,
             train_model,
             eval_model,
+            ordered=ordered,
             hparams=hparams,
             max_concurrency=max_concurrency,
             budget=budget,
