@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from langchain_model_alignment.labeling.records import TrainingHyperparameters, TrainingResult
     from langchain_model_alignment.labeling.report import write_report
     from langchain_model_alignment.labeling.rulebook import Rulebook
+    from langchain_model_alignment.labeling.several.maker import MultiLabeler
+    from langchain_model_alignment.labeling.several.records import MultiLabelResult
+    from langchain_model_alignment.labeling.several.rulebook import MultiLabelRulebook
     from langchain_model_alignment.labeling.stream import alabel_file, astream_labels, label_file
     from langchain_model_alignment.labeling.task import LabelingTask
     from langchain_model_alignment.local import hugging_face_chat_model, local_chat_model
@@ -79,6 +82,9 @@ _WHERE = {
     "Mixture": "labeling.experts.mixture",
     "MixtureOfExperts": "labeling.experts.maker",
     "MixtureResult": "labeling.experts.records",
+    "MultiLabelResult": "labeling.several.records",
+    "MultiLabelRulebook": "labeling.several.rulebook",
+    "MultiLabeler": "labeling.several.maker",
     "Principle": "constitution",
     "Review": "feedback.review",
     "Rulebook": "labeling.rulebook",
@@ -148,6 +154,9 @@ __all__ = [
     "Mixture",
     "MixtureOfExperts",
     "MixtureResult",
+    "MultiLabelResult",
+    "MultiLabelRulebook",
+    "MultiLabeler",
     "Principle",
     "Review",
     "Rulebook",

@@ -165,6 +165,53 @@ class ChecklistWorld(SimulatedWorld):
         return "yes", {"yes": sure, "no": 1 - sure}
 
 
+WHAT = "What does the text name?"
+NAMES = {"animal": ANIMALS, "thing": THINGS, "food": ("bread", "soup", "plum", "rice", "leek", "corn", "kale", "figs")}
+
+
+def several_rows(n: int, seed: int = 0) -> list[Row]:
+    """Rows of three words that name an animal, a thing, a food, several of them or none; no two are equal."""
+    draw = random.Random(seed)
+    made = []
+    for at in range(n):
+        named = [name for name in NAMES if draw.random() < 0.4]
+        words = [draw.choice(NAMES[name]) for name in named] + ["then"] * (3 - len(named))
+        made.append({"text": f"{' '.join(words)} number {seed}x{at}", "named": named})
+    return made
+
+
+class SeveralWorld(SimulatedWorld):
+    """The same for rows that may have several labels, the names of `NAMES`; of each it knows the first three words.
+
+    Args:
+        logprobs: Whether it answers with log probabilities.
+    """
+
+    def __init__(self, *, logprobs: bool = False) -> None:
+        super().__init__()
+        self.logprobs = logprobs
+
+    def __call__(self, messages: list[BaseMessage]) -> Any:
+        asked = "\n".join(message.text for message in messages)
+        words = NAMES[re.findall(r'Is "(\w+)" one of them', asked)[-1]]
+        if messages[0].text.startswith(WHAT):
+            told = [set(re.findall(r"\w+", text)) & set(words) for _, text in principles_in(messages[0].text)]
+            row = set(row_in(messages[1]).split())
+            if len(messages) > 2:
+                return next((str(at) for at, some in enumerate(told, 1) if some & row), "0")
+            has = bool(row & set(words[:3]).union(*told))
+            sure = 0.9 if has else 0.2
+            return logprob_message({"yes": sure, "no": 1 - sure}) if self.logprobs else "yes" if has else "no"
+        if '"second_text"' in messages[-1].text:
+            return json.dumps({"edits": [self.about(text, words) for text in rows_in(messages)]})
+        return str(self.about(rows_in(messages)[-1], words)["text"])
+
+    def about(self, text: str, words: Sequence[str]) -> dict[str, Any]:
+        found = [word for word in text.split() if word in words]
+        sentence = f"The text speaks of a {(found or text.split())[0]}."
+        return {"kind": "add", "label": "yes" if found else "no", "text": sentence, "reason": "a mistake shows it"}
+
+
 def small_model() -> LogprobModel:
     """A model that is taken for a small one by its name, in the world of checklists."""
     return LogprobModel(ChecklistWorld(), model_name="tiny-1.5b")

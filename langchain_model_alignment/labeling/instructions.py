@@ -24,6 +24,11 @@ def rulebook_text(question: str, labels: Sequence[str], codes: Sequence[str] | N
     return text
 
 
+def one_of_several(question: str, label: str) -> str:
+    """Ask of one label, where a row may have several, whether it applies."""
+    return f'{question} Several answers may be right at once. Is "{label}" one of them?'
+
+
 _CHECK = (
     "You see labels, statements and a text. Say of each statement whether it is true of the text, yes or no; then say the "
     "label of the text."

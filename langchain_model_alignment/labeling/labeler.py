@@ -105,6 +105,11 @@ class Labeler:
         """The model that labels, behind its gate."""
         return self._caller
 
+    @property
+    def writer(self) -> Caller:
+        """The model that writes principles, behind its gate."""
+        return self._writer
+
     # -- training ----------------------------------------------------------------------------------------------
 
     def initialize_checkpoint(self, train_data: Table, config: RunnableConfig | None = None) -> Rulebook:
@@ -225,11 +230,15 @@ class Labeler:
             raise DataError(
                 f"{len(rows)} training rows are too few to set some apart; give more, or a table to validate on."
             )
+        return self.training_of(learning, validation)
+
+    def training_of(self, learning: Sequence[Row], validation: Sequence[Row]) -> Training:
+        """Return what a run works with, from rows that are read and split."""
         calibration: list[Row] = []
         if self._caller.traits.logprobs and len(self.task.labels) <= MOST_LABELS:
             # At most half, or no row would be left to make a mistake on.
             most = min(self.hparams.n_calibration_examples, len(learning) // 2)
-            calibration = stratified(learning, seed, "calibration")[:most]
+            calibration = stratified(learning, self.hparams.seed, "calibration")[:most]
         apart = {row.id for row in calibration}
         return Training(
             task=self.task,
@@ -240,7 +249,7 @@ class Labeler:
             metric=self._metric,
             training=[row for row in learning if row.id not in apart],
             calibration=calibration,
-            validation=stratified(validation, seed, "blocks"),
+            validation=stratified(validation, self.hparams.seed, "blocks"),
         )
 
     # -- labeling ----------------------------------------------------------------------------------------------

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from langchain_model_alignment.errors import DataError
 from langchain_model_alignment.labeling.task import LabelingTask

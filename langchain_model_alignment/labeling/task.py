@@ -15,7 +15,7 @@ from langchain_model_alignment.errors import DataError
 if TYPE_CHECKING:  # only whoever has a data frame has loaded pandas
     import pandas as pd
 
-__all__ = ["LabelValue", "LabelingTask", "Row", "Table", "as_text", "truncate"]
+__all__ = ["LabelValue", "LabelingTask", "Row", "Table", "as_text", "few", "is_missing", "truncate"]
 
 LabelValue = str | bool | int | float
 Table = Union["pd.DataFrame", Iterable[Mapping[str, Any]]]
@@ -125,7 +125,7 @@ class LabelingTask(Value):
         Raises:
             DataError: A column is missing, a label is missing or not in `label_values`, or no row is there.
         """
-        columns, n = self._columns(data, labeled)
+        columns, n = self.columns(data, labeled)
         if labeled and not n:
             raise DataError("The table has no rows; give at least a few labeled ones.")
         inputs = [columns[name] for name in self.input_names]
@@ -138,7 +138,7 @@ class LabelingTask(Value):
         lines = [
             f"{name}: {truncate(as_text(inputs[name]), self.truncation_length)}"
             for name in self.input_names
-            if not _is_missing(inputs.get(name))
+            if not is_missing(inputs.get(name))
         ]
         return "\n".join(lines)
 
@@ -151,7 +151,12 @@ class LabelingTask(Value):
             folded = [label.casefold() for label in self.labels]
             return folded.index(text) if text in folded else None
 
-    def _columns(self, data: Any, labeled: bool) -> tuple[dict[str, list[Any]], int]:
+    def columns(self, data: Any, labeled: bool) -> tuple[dict[str, list[Any]], int]:
+        """Return the values of the columns that are needed, by name, and how many rows there are.
+
+        Raises:
+            DataError: A column is missing, or is there twice.
+        """
         wanted = [*self.input_names, self.label_name] if labeled else list(self.input_names)
         if hasattr(data, "columns"):
             self._check_there([str(name) for name in data.columns], wanted)
@@ -172,10 +177,10 @@ class LabelingTask(Value):
             raise DataError(f"The table has no column {', '.join(map(repr, missing))}; its columns are: {columns}.")
 
     def _read_labels(self, values: list[Any]) -> list[int | None]:
-        empty = [at for at, value in enumerate(values) if _is_missing(value)]
+        empty = [at for at, value in enumerate(values) if is_missing(value)]
         if empty:
             raise DataError(
-                f"{len(empty)} rows have no {self.label_name} (rows {_few(empty)}, counted from 0); label them or "
+                f"{len(empty)} rows have no {self.label_name} (rows {few(empty)}, counted from 0); label them or "
                 "leave them out."
             )
         known: dict[str, int | None] = {}
@@ -188,8 +193,8 @@ class LabelingTask(Value):
         unknown = [value for value, index in known.items() if index is None]
         if unknown:
             raise DataError(
-                f"The column {self.label_name!r} holds {_few(unknown)}, but the labels are "
-                f"{_few(list(self.labels), 20)}; add it to label_values or correct the rows."
+                f"The column {self.label_name!r} holds {few(unknown)}, but the labels are "
+                f"{few(list(self.labels), 20)}; add it to label_values or correct the rows."
             )
         return found
 
@@ -234,7 +239,7 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Whether a cell is empty; pandas has several ways to say so, and all but None differ from themselves."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return True
@@ -254,5 +259,6 @@ def _identified(texts: list[str], labels: list[int | None]) -> list[Row]:
     return rows
 
 
-def _few(values: list[Any], most: int = _SHOWN) -> str:
+def few(values: list[Any], most: int = _SHOWN) -> str:
+    """Return the first of some values, for a sentence."""
     return ", ".join(map(str, values[:most])) + (", …" if len(values) > most else "")

@@ -1,0 +1,1 @@
+"""Several labels per row: one yes-or-no rulebook for each label, trained side by side (binary relevance)."""
