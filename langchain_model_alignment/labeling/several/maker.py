@@ -1,6 +1,5 @@
 """The object a notebook uses: like `Labeler`, for rows that have several labels at once, or none."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from langgraph.types import Checkpointer
 
 from langchain_model_alignment.cache import AnswerCache
 from langchain_model_alignment.calls import Caller, ChatModelLike
-from langchain_model_alignment.errors import BudgetError, DataError, DataWarning
+from langchain_model_alignment.errors import BudgetError, DataError
 from langchain_model_alignment.gathering import gather_from
 from langchain_model_alignment.labeling.classifier import scoring_for
 from langchain_model_alignment.labeling.graph import used_by
@@ -25,12 +24,13 @@ from langchain_model_alignment.labeling.several.reading import (
     Having,
     binary_rows,
     binary_task,
+    fixed_labels,
     read_several,
     split_several,
 )
 from langchain_model_alignment.labeling.several.records import MultiLabelResult
 from langchain_model_alignment.labeling.several.rulebook import MultiLabelRulebook
-from langchain_model_alignment.labeling.several.scorecard import MultiLabelScorecard, make_multi_label_scorecard
+from langchain_model_alignment.labeling.several.scorecard import MultiLabelScorecard, scorecard_of
 from langchain_model_alignment.labeling.splits import data_fingerprint, without_shared
 from langchain_model_alignment.labeling.task import LabelValue, Row, Table
 from langchain_model_alignment.labeling.training import Training
@@ -38,8 +38,6 @@ from langchain_model_alignment.loop import run_sync
 from langchain_model_alignment.usage import Budget
 
 __all__ = ["MultiLabeler"]
-
-_FEWEST = 2  # training rows with a label, and without it: of one alone nothing general can be learned
 
 
 class MultiLabeler:
@@ -173,13 +171,14 @@ class MultiLabeler:
         if checkpoint is not None:
             checkpoint.check_task(self.task)
         learning, validation, having = self._read(train_data, validation_data)
-        fixed = self._fixed(learning, having)
+        fixed = fixed_labels(self.task, learning, having)
         trainings = self._trainings(learning, validation, having, fixed)
         begun = {} if checkpoint is None else checkpoint.rulebooks
         thread = (config or {}).get("configurable", {}).get("thread_id", "training")
 
         async def train_one(label: str) -> TrainingResult | BudgetError:
-            named = merge_configs(config, {"configurable": {"thread_id": f"{thread}/{label}"}})
+            own = {"configurable": {"thread_id": f"{thread}/{label}"}, "metadata": {"label": label}}
+            named = merge_configs(config, own)  # type: ignore[arg-type]
             try:
                 return await run_training(trainings[label], begun.get(label), steps, named, checkpointer=checkpointer)
             except BudgetError as error:  # one label without a beginning must not cost the others theirs
@@ -263,7 +262,7 @@ class MultiLabeler:
         rows, having = read_several(self.task, examples, self._separator)
         if len(rows) != len(predictions):
             raise DataError(f"There are {len(rows)} rows and {len(predictions)} predictions; give one for each row.")
-        return self._card([having[row.id] for row in rows], predictions)
+        return scorecard_of(self.task, [having[row.id] for row in rows], predictions)
 
     # -- rulebooks ---------------------------------------------------------------------------------------------
 
@@ -297,29 +296,6 @@ class MultiLabeler:
                 f"{len(rows)} training rows are too few to set some apart; give more, or a table to validate on."
             )
         return learning, validation, having
-
-    def _fixed(self, rows: Sequence[Row], having: Having) -> dict[str, bool]:
-        """Labels that cannot be learned, and whether every row is given them."""
-        counts = [sum(index in having[row.id] for row in rows) for index in range(len(self.task.labels))]
-        fixed = {
-            label: n >= _FEWEST
-            for label, n in zip(self.task.labels, counts, strict=True)
-            if not _FEWEST <= n <= len(rows) - _FEWEST
-        }
-        if len(fixed) == len(counts):
-            raise DataError(
-                f"None of the labels can be learned from {len(rows)} training rows: each needs at least {_FEWEST} rows "
-                f"that have it and {_FEWEST} that lack it."
-            )
-        for given, what in ((False, "have"), (True, "lack")):
-            if some := [label for label, always in fixed.items() if always is given]:
-                end = "every row is given it" if given else "no row is given it"
-                warnings.warn(
-                    f"Fewer than {_FEWEST} training rows {what} {', '.join(some)}: not trained, {end}.",
-                    DataWarning,
-                    stacklevel=3,
-                )
-        return fixed
 
     def _trainings(
         self, learning: Sequence[Row], validation: Sequence[Row], having: Having, fixed: Mapping[str, bool]
@@ -362,20 +338,4 @@ class MultiLabeler:
             found = await label_several(book, self.caller, rows, config)
         except BudgetError:
             return None
-        return self._card([having[row.id] for row in rows], found)
-
-    def _card(self, true: Sequence[frozenset[int]], predictions: Sequence[MultiLabelPrediction]) -> MultiLabelScorecard:
-        given, undecided = (
-            [self._indices(values) for values in lists]
-            for lists in ([p["prediction"] for p in predictions], [p["undecided"] for p in predictions])
-        )
-        return make_multi_label_scorecard(self.task, true, given, undecided, sum(len(p["errors"]) for p in predictions))
-
-    def _indices(self, values: Sequence[Any]) -> list[int]:
-        indices = []
-        for value in values:
-            index = self.task.index_of(value)
-            if index is None:
-                raise DataError(f"A prediction holds {value!r}, but the labels are: {', '.join(self.task.labels)}.")
-            indices.append(index)
-        return indices
+        return scorecard_of(self.task, [having[row.id] for row in rows], found)

@@ -1,20 +1,32 @@
 """Rows with several labels: lists out of cells, a split that spares rare labels, and the yes-or-no rows of a label."""
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from langchain_model_alignment.errors import DataError
+from langchain_model_alignment.errors import DataError, DataWarning
 from langchain_model_alignment.labeling import instructions
 from langchain_model_alignment.labeling.splits import set_apart
 from langchain_model_alignment.labeling.task import LabelingTask, Row, Table, few, is_missing
 
-__all__ = ["ANSWERS", "Having", "binary_rows", "binary_task", "read_several", "split_several", "values_in"]
+__all__ = [
+    "ANSWERS",
+    "Having",
+    "binary_rows",
+    "binary_task",
+    "fixed_labels",
+    "read_several",
+    "split_several",
+    "values_in",
+]
 
 ANSWERS = ("yes", "no")
 """What each label's rulebook answers with: whether the row has it."""
+
+_FEWEST = 2  # training rows with a label, and without it: of one alone nothing general can be learned
 
 Having = dict[str, frozenset[int]]
 """For each row, by its id, the indices of the labels that it has."""
@@ -116,3 +128,27 @@ def binary_rows(rows: Sequence[Row], having: Having, label: int) -> list[Row]:
     signs = {True: ("+", 0), False: ("-", 1)}  # the id names the answer too, so that other labels are another table
     marked = [(row, *signs[label in having[row.id]]) for row in rows]
     return [Row(f"{row.id}{sign}", row.text, answer) for row, sign, answer in marked]
+
+
+def fixed_labels(task: LabelingTask, rows: Sequence[Row], having: Having) -> dict[str, bool]:
+    """Return the labels that training rows cannot teach, and whether every row is given them; they are told once.
+
+    Raises:
+        DataError: No label is left to learn.
+    """
+    counts = [sum(index in having[row.id] for row in rows) for index in range(len(task.labels))]
+    fixed = {
+        label: n >= _FEWEST
+        for label, n in zip(task.labels, counts, strict=True)
+        if not _FEWEST <= n <= len(rows) - _FEWEST
+    }
+    if len(fixed) == len(counts):
+        raise DataError(
+            f"None of the labels can be learned from {len(rows)} training rows: each needs at least {_FEWEST} rows "
+            f"that have it and {_FEWEST} that lack it."
+        )
+    for always, what, end in ((False, "have", "no row is given it"), (True, "lack", "every row is given it")):
+        if some := [label for label, given in fixed.items() if given is always]:
+            message = f"Fewer than {_FEWEST} training rows {what} {', '.join(some)}: not trained, {end}."
+            warnings.warn(message, DataWarning, stacklevel=3)
+    return fixed

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypedDict
 
+from langchain_model_alignment.errors import DataError
 from langchain_model_alignment.labeling.scorecard import interval
+from langchain_model_alignment.labeling.several.labeling import MultiLabelPrediction
 from langchain_model_alignment.labeling.task import LabelingTask
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["MultiLabelScorecard", "make_multi_label_scorecard"]
+__all__ = ["MultiLabelScorecard", "make_multi_label_scorecard", "scorecard_of"]
 
 
 class MultiLabelScorecard(TypedDict):
@@ -89,6 +91,29 @@ def make_multi_label_scorecard(
         "n_undecided": sum(len(some) for some in undecided),
         "n_errors": n_errors,
     }
+
+
+def scorecard_of(
+    task: LabelingTask, true: Sequence[Collection[int]], predictions: Sequence[MultiLabelPrediction]
+) -> MultiLabelScorecard:
+    """Score predictions against the indices of each row's labels.
+
+    Raises:
+        DataError: A prediction names a label that there is not.
+    """
+    given = [_indices(task, p["prediction"]) for p in predictions]
+    undecided = [_indices(task, p["undecided"]) for p in predictions]
+    return make_multi_label_scorecard(task, true, given, undecided, sum(len(p["errors"]) for p in predictions))
+
+
+def _indices(task: LabelingTask, values: Sequence[Any]) -> list[int]:
+    indices = []
+    for value in values:
+        index = task.index_of(value)
+        if index is None:
+            raise DataError(f"A prediction holds {value!r}, but the labels are: {', '.join(task.labels)}.")
+        indices.append(index)
+    return indices
 
 
 def _table(lists: Sequence[Collection[int]], n: int) -> "np.ndarray[Any, Any]":
