@@ -130,6 +130,8 @@ class _Nodes:
             else:
                 written = Rulebook.from_dict(given, "The state's rulebook")
                 written.check_task(self._training.task)
+                # The task may say by now that labels are ordered.
+                written = written.model_copy(update={"task": self._training.task})
             if written.score is None:
                 written = await self._training.settle(written, config)
                 empty = empty.model_copy(update={"scoring": written.scoring})

@@ -396,3 +396,25 @@ def test_predictions_of_another_number_are_refused():
 def test_a_checkpoint_is_printed_label_by_label(capsys: pytest.CaptureFixture[str]):
     maker_of().print_checkpoint(book_of(START))
     assert "Attributes for: yes" in capsys.readouterr().out
+
+
+# -- ordered labels --------------------------------------------------------------------------------------------
+
+
+def test_ordered_labels_are_trained_by_their_distance_and_scored_with_it():
+    result = maker_of(ordered=True, hparams={"score_fn": "mae"}).train(rows(60), steps=1)
+    assert result.rulebook.score is not None
+    assert result.rulebook.score.value == -result.scorecard["mean_absolute_error"] < 0
+    assert result.zero_shot is not None
+    assert result.zero_shot["mean_absolute_error"] >= result.scorecard["mean_absolute_error"]
+
+
+def test_a_metric_of_ordered_labels_needs_ordered_labels():
+    with pytest.raises(DataError, match="quadratic_kappa needs labels in order"):
+        maker_of(hparams={"score_fn": "quadratic_kappa"})
+
+
+def test_a_rulebook_from_before_the_labels_were_ordered_is_gone_on_with_as_ordered():
+    result = maker_of(ordered=True).train(rows(60), steps=1, checkpoint=book_of(START))
+    assert not book_of(START).task.ordered
+    assert result.rulebook.task.ordered

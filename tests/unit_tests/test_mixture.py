@@ -69,6 +69,14 @@ def test_an_empty_row_is_not_embedded_and_goes_to_the_general_rulebook():
     assert embeddings.asked == ["text: farm cat rope"]
 
 
+def test_ordered_labels_are_scored_by_their_distance():
+    maker, rows = (
+        mixture_of(ordered=True),
+        [{"text": "farm cat spoon", "label": "yes"}, {"text": "moon", "label": "yes"}],
+    )
+    assert maker.get_scorecard(rows, maker.infer_checkpoint(mixture(), rows))["mean_absolute_error"] == 0.5
+
+
 def test_without_regions_nothing_is_embedded():
     embeddings = PlaceEmbeddings()
     maker = mixture_of(embeddings=embeddings)

@@ -187,10 +187,6 @@ def test_labels_train_side_by_side_under_one_gate():
     assert set(first) == set(NAMES)
 
 
-def test_equal_seeds_give_equal_results(trained: tuple[MultiLabelResult, Any]):
-    assert told(several().train(ROWS, steps=2)) == told(trained[0])
-
-
 def test_a_table_to_validate_on_shares_no_row_with_training():
     with pytest.warns(DataWarning, match="5 validation rows are among the training rows"):
         result = several().train(ROWS[:60], [*ROWS[:5], *ROWS[60:100]], steps=1)
@@ -259,9 +255,8 @@ def test_a_table_from_which_no_label_can_be_learned_is_refused():
 
 
 def test_training_goes_on_from_rulebooks(trained: tuple[MultiLabelResult, Any]):
-    maker = several()
-    first = maker.train(ROWS, steps=1).rulebook
-    second = maker.train(ROWS, steps=1, checkpoint=first)
+    first = trained[0].rulebook
+    second = several().train(ROWS, steps=1, checkpoint=first)
     assert {run.initial.fingerprint() for run in second.runs.values()} == {
         book.fingerprint() for book in first.rulebooks.values()
     }
@@ -445,9 +440,11 @@ def test_the_fingerprint_is_of_what_is_shown_and_fixed():
 # -- sync and async --------------------------------------------------------------------------------------------
 
 
-async def test_sync_and_async_give_the_same_inside_a_running_loop_too():
-    rows = several_rows(60)
-    sync, twin = several().train(rows, steps=1), await several().atrain(rows, steps=1)
-    assert told(sync) == told(twin)
-    maker = several()
-    assert maker.infer_checkpoint(sync.rulebook, rows) == await maker.ainfer_checkpoint(sync.rulebook, rows)
+async def test_equal_seeds_give_equal_results_in_sync_and_in_async(trained: tuple[MultiLabelResult, Any]):
+    assert told(await several().atrain(ROWS, steps=2)) == told(trained[0])
+
+
+async def test_the_sync_form_works_inside_a_running_event_loop():
+    maker, book = by_hand()
+    assert maker.infer_checkpoint(book, ROWS[:9]) == await maker.ainfer_checkpoint(book, ROWS[:9])
+    assert several().train(several_rows(20), steps=1).scorecard is not None
