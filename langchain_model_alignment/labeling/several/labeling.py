@@ -1,6 +1,6 @@
 """The rulebooks of several labels at work: each row is asked about once for every label."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import BadRequestError
 from langchain_model_alignment.gathering import gather_from
-from langchain_model_alignment.labeling.classifier import Classifier, Labeled, shares_of
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled
 from langchain_model_alignment.labeling.several.rulebook import MultiLabelRulebook
 from langchain_model_alignment.labeling.task import Row
 
@@ -63,10 +63,12 @@ async def label_several(
     said: list[dict[str, Labeled]] = [{} for _ in rows]
     for (label, at), labeled in zip(asked, found, strict=True):
         said[at][label] = labeled
-    return [_prediction(book, answers) for answers in said]
+    return [_prediction(book, classifiers, answers) for answers in said]
 
 
-def _prediction(book: MultiLabelRulebook, said: dict[str, Labeled]) -> MultiLabelPrediction:
+def _prediction(
+    book: MultiLabelRulebook, classifiers: Mapping[str, Classifier], said: dict[str, Labeled]
+) -> MultiLabelPrediction:
     values = dict(zip(book.task.labels, book.task.label_values, strict=True))
     return {
         "prediction": [
@@ -74,7 +76,7 @@ def _prediction(book: MultiLabelRulebook, said: dict[str, Labeled]) -> MultiLabe
             for label, value in values.items()
             if (said[label].label == _YES if label in said else book.fixed[label])
         ],
-        "confidences": {label: _share(book, label, said.get(label)) for label in values},
+        "confidences": {label: _share(classifiers.get(label), said.get(label)) for label in values},
         "undecided": [values[label] for label, labeled in said.items() if labeled.label is None],
         "principle_ids": {label: list(labeled.principle_ids) for label, labeled in said.items()},
         "raw_predictions": {label: labeled.raw for label, labeled in said.items()},
@@ -82,6 +84,6 @@ def _prediction(book: MultiLabelRulebook, said: dict[str, Labeled]) -> MultiLabe
     }
 
 
-def _share(book: MultiLabelRulebook, label: str, labeled: Labeled | None) -> float | None:
-    shares = None if labeled is None else shares_of(book.rulebooks[label], labeled)
+def _share(classifier: Classifier | None, labeled: Labeled | None) -> float | None:
+    shares = None if classifier is None or labeled is None else classifier.shares(labeled)
     return None if shares is None else shares[_YES]
