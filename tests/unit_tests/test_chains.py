@@ -50,7 +50,7 @@ def told(result: Any) -> Any:
 def test_every_public_chain_is_here():
     made = {create.__name__ for create, _ in ALL.values()} - {"<lambda>"} | {"create_classifier_chain"}
     public = {n for n in langchain_model_alignment.__all__ if n.startswith("create_") and n.endswith("_chain")}
-    assert made == public
+    assert made == public - {"create_turn_chain"}  # which wraps a graph, not a model: test_turn.py
 
 
 # -- schemas ---------------------------------------------------------------------------------------------------
