@@ -1,15 +1,15 @@
 """Feedback in a conversation becomes a principle in the store: a tool for an agent, and a node for any graph.
 
 Whose principles these are, the caller says by a function of the run. What is kept is always what a person said: the
-tool takes only words that stand in one of the user's messages, so that no web page can write principles.
+tool takes only words that stand in one of the user's messages, so that no web page can write principles, and keeps the
+whole sentence, so that "use emojis" never stands for "never use emojis".
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from langgraph.prebuilt import ToolRuntime
@@ -24,6 +24,7 @@ from langchain_model_alignment.feedback.exchanges import Feedback
 from langchain_model_alignment.feedback.principles import Strategy
 from langchain_model_alignment.integrations import instructions
 from langchain_model_alignment.integrations.learner import Blocking, Learner, NameOf, Place, library_for, name_for
+from langchain_model_alignment.integrations.said import answer_in, said_by_user
 from langchain_model_alignment.integrations.store import ConstitutionLibrary
 from langchain_model_alignment.loop import GraphNode, run_sync
 
@@ -52,9 +53,9 @@ def create_feedback_tool(
 ) -> BaseTool:
     """Create the tool by which an agent keeps what its user says about its answers.
 
-    The agent copies the user's words; words that no message of the user holds are refused. They become a principle with
-    all the checks of `create_principle_chain`, and the constitution's next version in the store. With
-    `ConstitutionMiddleware` in the agent it holds from the next model call on. The `custom` stream and an
+    The agent copies the user's words; words that no message of the user holds are refused. The whole sentences around
+    them become a principle with all the checks of `create_principle_chain`, and the constitution's next version in the
+    store. With `ConstitutionMiddleware` in the agent it holds from the next model call on. The `custom` stream and an
     `EventCallback` get an event of the type `learned`, with `name`, `version`, `principles`, `changes`, `written_by`
     and `conflicts`.
 
@@ -96,16 +97,17 @@ def create_feedback_tool(
     async def answer(
         place: Place, words: str, kind: Literal["critique", "kudos"], runtime: ToolRuntime[Any, Any]
     ) -> str:
-        said = _said_in(words, convert_to_messages(runtime.state["messages"]))
-        if said is None:
+        found = said_by_user(words, convert_to_messages(runtime.state["messages"]))
+        if found is None:
             raise ToolException(instructions.NOT_THEIR_WORDS)
-        feedback = Feedback(kind=kind, text=words, response=said)
+        said, response = found
+        feedback = Feedback(kind=kind, text=said, response=response)
         try:
-            found = await learner.learn(place, name_for(name, runtime), feedback, runtime.config)
+            learned = await learner.learn(place, name_for(name, runtime), feedback, runtime.config)
         except (ModelError, BudgetError, ConflictError) as error:
             logger.warning("Feedback given to an agent could not be kept: %s", error)
             raise ToolException(instructions.could_not(str(error))) from error
-        return instructions.learned(found.changes, found.conflicts) if found.changes else instructions.NOTHING_NEW
+        return instructions.learned(learned.changes, learned.conflicts) if learned.changes else instructions.NOTHING_NEW
 
     return StructuredTool.from_function(
         learn,
@@ -163,32 +165,6 @@ def create_feedback_node(
     return GraphNode(call, func=call_sync, name="feedback")
 
 
-def _said_in(words: str, messages: Sequence[BaseMessage]) -> str | None:
-    """Return the answer that a user's words are about; None where no user said them."""
-    wanted = _plain(words)
-    for at in reversed(range(len(messages))):
-        message = messages[at]
-        written = message.additional_kwargs.get("lc_source")  # by a middleware, such as a summary of what came before
-        if (
-            isinstance(message, HumanMessage)
-            and not written
-            and wanted
-            and f" {wanted} " in f" {_plain(message.text)} "
-        ):
-            return _answer_in(messages[:at])
-    return None
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.casefold()))
-
-
-def _answer_in(messages: Sequence[BaseMessage]) -> str:
-    """The last answer in words."""
-    answers = (m.text for m in reversed(messages) if isinstance(m, AIMessage) and m.text.strip())
-    return next(answers, "")
-
-
 def _feedback_in(given: Any, messages: Sequence[BaseMessage]) -> Feedback:
     fields = {"kind": "critique", "text": given} if isinstance(given, str) else given
     if not isinstance(fields, dict):
@@ -196,7 +172,7 @@ def _feedback_in(given: Any, messages: Sequence[BaseMessage]) -> Feedback:
             f"The state's feedback is a {type(given).__name__}; give a text, or a dict with kind and text."
         )
     try:
-        return Feedback.model_validate({"response": _answer_in(messages), **fields})
+        return Feedback.model_validate({"response": answer_in(messages), **fields})
     except ValidationError as error:
         raise FeedbackError(
             f"The state's feedback cannot be used: {one_line(error).removeprefix('Value error, ')}."

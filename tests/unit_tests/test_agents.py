@@ -178,10 +178,10 @@ async def test_what_the_user_says_holds_from_the_next_call_on(form: str):
     assert system_of(model, 2) == f"You help.\n\nFollow these principles:\n{BRIEF}"
     assert state["messages"][-2].text == "Kept. It holds from now on:\n+ p1: Be brief."
     told = writer.last.text
-    assert "that was too long" in told
+    assert "that was TOO long" in told
     assert "A long story." in told
     entry = ConstitutionLibrary(store).entry("tone")
-    assert (entry.version, entry.reason) == (1, "critique: that was too long")
+    assert (entry.version, entry.reason) == (1, "critique: Hm, that was TOO long!")
 
 
 def test_words_that_no_user_said_are_refused():
@@ -201,6 +201,34 @@ def test_words_that_no_user_said_are_refused():
     assert [m.text.partition(":")[0] for m in refused] == ["Nothing was kept"] * 2
     assert principles(store) == []
     assert writer.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "words", "kept"),
+    [
+        ("Please never use profanity with me", "use profanity", "Please never use profanity with me"),
+        ("Hi! I hate emojis. Now a poem.", "hate emojis", "I hate emojis."),
+        ("Too long. And too loud!", "long and too", "Too long. And too loud!"),
+        ("Use profanity? Never!", "use profanity", "Use profanity? Never!"),
+        ("Do not:\n- Use profanity\n- Shout", "Use profanity", "Do not: - Use profanity - Shout"),
+        ("Bitte nie z.B. Emojis benutzen.", "Emojis benutzen", "Bitte nie z.B. Emojis benutzen."),
+        ("Never... Use profanity", "use profanity", "Never... Use profanity"),
+        ("Use emojis for Bo. Never use emojis for me.", "use emojis", "Use emojis for Bo. Never use emojis for me."),
+        ("你好。请不要对我说脏话！谢谢。", "说脏话", "请不要对我说脏话！"),
+        ("絵文字を使わないでください", "絵文字を使", "絵文字を使わないでください"),
+        ("อย่าใช้คำหยาบกับฉัน", "ใช้คำหยาบ", "อย่าใช้คำหยาบกับฉัน"),
+    ],
+)
+def test_words_are_kept_with_the_whole_sentence_so_that_none_is_turned_round(said: str, words: str, kept: str):
+    store, writer = InMemoryStore(), ScriptedChatModel(says())
+    learning_agent(ToolModel([calls(words), "Yes."]), writer, store=store).invoke(asked(said))
+    assert ConstitutionLibrary(store).entry("tone").reason == f"critique: {kept}"
+
+
+def test_a_part_of_a_word_is_none_of_the_users_words():
+    store, writer = InMemoryStore(), ScriptedChatModel(says())
+    learning_agent(ToolModel([calls("use it"), "Yes."]), writer, store=store).invoke(asked("I refuse it"))
+    assert principles(store) == []
 
 
 def test_praise_is_kept_as_praise():
