@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
-from langgraph.store.base import BaseStore, ListNamespacesOp, MatchCondition, PutOp, SearchItem, SearchOp
+from langgraph.store.base import BaseStore, GetOp, ListNamespacesOp, MatchCondition, PutOp, SearchItem, SearchOp
 
 from langchain_model_alignment.constitution import Constitution, digest
 from langchain_model_alignment.errors import ArtifactError, ConfigurationError, ConflictError
@@ -33,6 +33,7 @@ Steps = Generator[Any, Any, T]
 """Yields operations for a store, or seconds to wait, and is sent their results: one text for sync and async."""
 
 _ALL = 1_000_000
+_PAGE = 32  # versions that stand together in the store, and are loaded to find the newest
 _PAUSE = 0.02  # seconds between two looks at who else is writing
 _PATIENCE = 10.0  # seconds a writer tries before it gives way
 _ABANDONED = 60.0  # seconds after which a claim belongs to a writer that died; far above a live one's patience
@@ -76,7 +77,7 @@ class ConstitutionLibrary:
                 '".", "*" and NUL, of which the first is not "langgraph".'
             )
         self._store, self._lock = store, _locks.setdefault(store, threading.Lock())
-        self._entries, self._claims = (*namespace, "entries"), (*namespace, "claims")
+        self._entries, self._claims, self._heads = ((*namespace, part) for part in ("entries", "claims", "heads"))
 
     def put(
         self, name: str, constitution: Constitution, *, expected: int = 0, author: str = "", reason: str = ""
@@ -196,7 +197,7 @@ class ConstitutionLibrary:
             name=name, version=expected + 1, constitution=constitution, author=author, reason=reason, time=now
         )
         value = as_value(entry)
-        written = yield from self._versions(name)
+        written = yield from self._last(name)
         newest = written[-1].version if written else 0
         if newest < expected:
             raise ConflictError(
@@ -219,7 +220,8 @@ class ConstitutionLibrary:
                 if written or time.monotonic() > until:
                     raise conflict(name, expected, written)
                 if held and not rivals:
-                    yield from self._write((*self._entries, label), claim, entry, value)
+                    yield from self._write(label, claim, entry, value)
+                    yield PutOp(self._heads, label, {"version": entry.version}, index=False)
                     return entry.version
                 if held and min(rivals) < claim:
                     yield PutOp(claims, claim, None)
@@ -240,13 +242,14 @@ class ConstitutionLibrary:
         reason = reason or f"back to version {to}"
         return (yield from self._put(name, constitution, newest.version, author, reason))
 
-    def _write(self, place: tuple[str, ...], claim: str, entry: Entry, value: dict[str, Any]) -> Steps[None]:
+    def _write(self, label: str, claim: str, entry: Entry, value: dict[str, Any]) -> Steps[None]:
         key = f"{entry.version:08d}.{claim}"
-        yield PutOp(place, key, value, index=False)
-        written = yield from _search(place, entry.version)
+        page = self._page(label, entry.version)
+        yield PutOp(page, key, value, index=False)
+        written = yield from _search(self._page(label, 0), entry.version)
         if others := [as_entry(item.value, entry.name) for item in written if item.key != key]:
             # Only after a minute's sleep between the look and the writing, or in a store that shows old data.
-            yield PutOp(place, key, None)
+            yield PutOp(page, key, None)
             raise conflict(entry.name, entry.version - 1, others)
 
     def _claimed(self, claims: tuple[str, ...], version: int) -> Steps[list[str]]:
@@ -254,13 +257,32 @@ class ConstitutionLibrary:
         return [item.key for item in items if item.value["at"] > time.time() - _ABANDONED]
 
     def _versions(self, name: str, version: int | None = None) -> Steps[list[Entry]]:
-        items = yield from _search((*self._entries, label_of(name)), version)
+        items = yield from _search(self._page(label_of(name), 0), version)
         return [as_entry(item.value, name) for item in sorted(items, key=lambda item: item.key)]
 
     def _newest(self, name: str) -> Steps[Entry | None]:
-        items = yield from _search((*self._entries, label_of(name)), None)
-        last = max((number_in(item.key) for item in items), default=None)  # only that one is read, of maybe thousands
-        return only_one([as_entry(item.value, name) for item in items if number_in(item.key) == last])
+        return only_one((yield from self._last(name)))
+
+    def _last(self, name: str) -> Steps[list[Entry]]:
+        """The entries of the newest version: none, one, or two where the store let two writers write it."""
+        # The head tells which page to load, so that a long history is not. It may be behind, where its writer died or
+        # was overtaken, so a full page is followed by a look at the next one. Without a head all pages are loaded.
+        label, last = label_of(name), list[SearchItem]()
+        head = yield GetOp(self._heads, label)
+        page = yield from _search(self._page(label, head.value["version"] if head else 0), None)
+        if head and not page:  # somebody took versions out of the store
+            page = yield from _search(self._page(label, 0), None)
+        while page:
+            number = max(number_in(item.key) for item in page)
+            last = [item for item in page if number_in(item.key) == number]
+            following = number + 1
+            page = [] if following % _PAGE else (yield from _search(self._page(label, following), None))
+        return [as_entry(item.value, name) for item in last]
+
+    def _page(self, label: str, version: int) -> tuple[str, ...]:
+        """Where a version stands; a search on the first page finds all pages, since they are below it."""
+        number = version // _PAGE
+        return (*self._entries, label, *([f"{number:06d}"] if number else []))
 
     def _entry(self, name: str, version: int | None) -> Steps[Entry]:
         if version is None:
@@ -325,4 +347,4 @@ def _search(place: tuple[str, ...], version: int | None) -> Steps[list[SearchIte
             if "during iteration" not in str(error):
                 raise
         else:
-            return [item for item in found if tuple(item.namespace) == place]
+            return [item for item in found if tuple(item.namespace[: len(place)]) == place]

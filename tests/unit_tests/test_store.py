@@ -106,6 +106,64 @@ def test_the_newest_is_none_where_there_is_no_such_name(library: ConstitutionLib
     assert (entry.version, entry.constitution.render()) == (11, "- Rule 10.")
 
 
+class Counting(InMemoryStore):
+    """Counts what is asked of it, and the items that it hands out."""
+
+    asked = 0
+    items = 0
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        results = super().batch(ops)
+        self.asked += len(results)
+        self.items += sum(len(result) if isinstance(result, list) else 1 for result in results if result is not None)
+        return results
+
+
+def a_long_history(store: BaseStore, versions: int) -> ConstitutionLibrary:
+    library = ConstitutionLibrary(store)
+    for number in range(versions):
+        library.put("tone", Constitution.of(f"Rule {number + 1}."), expected=number)
+    return library
+
+
+@pytest.mark.parametrize("versions", [31, 32, 33, 63, 64, 65, 200])
+def test_the_newest_of_a_long_history_costs_what_it_costs_in_a_short_one(versions: int):
+    store = Counting()
+    library = a_long_history(store, versions)
+    store.asked = store.items = 0
+    entry = library.newest("tone")
+    assert entry is not None
+    assert (entry.version, entry.constitution.render()) == (versions, f"- Rule {versions}.")
+    assert store.asked <= 3
+    assert store.items <= 33  # a page and the head, however long the history
+    assert [e.version for e in library.versions("tone")] == list(range(1, versions + 1))
+    assert library.names() == ["tone"]
+
+
+@pytest.mark.parametrize("head", [1, 31, 32, 63, None, 500])
+def test_the_newest_is_found_where_the_head_is_behind_or_missing_or_wrong(head: int | None):
+    store = InMemoryStore()
+    library = a_long_history(store, 100)
+    store.put(("constitutions", "heads"), "tone", None if head is None else {"version": head})  # type: ignore[arg-type]
+    assert library.get("tone").render() == "- Rule 100."
+    assert library.put("tone", KIND, expected=100) == 101
+    assert library.get("tone") == KIND
+
+
+def test_a_history_that_was_written_before_there_were_pages_is_read_and_gone_on_with():
+    store = InMemoryStore()
+    library = a_long_history(store, 1)
+    [item] = store.search(("constitutions", "entries"))
+    store.delete(("constitutions", "heads"), "tone")
+    for number in range(2, 71):
+        store.put(item.namespace, f"{number:08d}.x", {**item.value, "version": number})
+    assert library.entry("tone").version == 70
+    assert library.put("tone", KIND, expected=70) == 71
+    assert library.get("tone") == KIND
+    assert library.entry("tone", 70).version == 70
+    assert [e.version for e in library.versions("tone")] == list(range(1, 72))
+
+
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_name_may_be_any_text(library: ConstitutionLibrary, name: str):
     library.put(name, KIND)
@@ -365,7 +423,7 @@ class Failing(InMemoryStore):
         return self.batch(ops)
 
 
-@pytest.mark.parametrize("call", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("call", range(1, 11))
 @pytest.mark.parametrize("form", ["put", "aput"])
 def test_a_store_that_fails_while_it_is_written_to_is_left_without_a_claim(call: int, form: str):
     store = Failing()
