@@ -153,7 +153,8 @@ def _google(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
 
 def _openai(model: str, kwargs: dict[str, Any]) -> "BaseChatModel":
     chat = _load("langchain_openai", "ChatOpenAI", "langchain-openai")
-    options: dict[str, Any] = {"model": model, "max_retries": 0, "stream_usage": True, **kwargs}
+    given = {_OPENAI_ALIASES.get(name, name): value for name, value in kwargs.items()}
+    options: dict[str, Any] = {"model": model, "max_retries": 0, "stream_usage": True, **given}
     # Named here, so that the identity tells servers apart: the SDK would read the variable for itself.
     if url := options.get("base_url") or os.environ.get("OPENAI_API_BASE") or os.environ.get("OPENAI_BASE_URL"):
         options["base_url"] = url
@@ -176,6 +177,7 @@ _MAKERS: "dict[str, Callable[[str, dict[str, Any]], BaseChatModel]]" = {
     "openai": _openai,
     "huggingface": _hugging_face,
 }
+_OPENAI_ALIASES = {"openai_api_key": "api_key", "openai_api_base": "base_url"}  # ChatOpenAI takes both names of each
 _RETRIES_OFF = ("anthropic", "azure_openai", "deepseek", "fireworks", "groq", "mistralai", "together", "xai")
 
 

@@ -287,6 +287,24 @@ def test_a_key_in_the_environment_is_used_on_this_machine_too(no_openai: pytest.
     assert llm.openai_api_key.get_secret_value() == "own"
 
 
+@pytest.mark.parametrize(("key", "url"), [("api_key", "base_url"), ("openai_api_key", "openai_api_base")])
+def test_a_key_and_a_server_are_used_under_either_of_their_names(
+    no_openai: pytest.MonkeyPatch, key: str, url: str
+) -> None:
+    pytest.importorskip("langchain_openai")
+    no_openai.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1234/v1")
+    llm: Any = resolve_chat_model("openai:gemma", **{key: "own", url: "http://localhost:8000/v1"})
+    assert llm.openai_api_key.get_secret_value() == "own"
+    assert str(llm.root_client.base_url) == "http://localhost:8000/v1/"
+
+
+def test_a_server_on_this_machine_needs_no_key_under_either_of_its_names(no_openai: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("langchain_openai")
+    for url in ("base_url", "openai_api_base"):
+        llm: Any = resolve_chat_model("openai:gemma", **{url: "http://localhost:8000/v1"})
+        assert str(llm.root_client.base_url) == "http://localhost:8000/v1/"
+
+
 def test_a_server_without_log_probabilities_is_said_so(no_openai: pytest.MonkeyPatch) -> None:
     pytest.importorskip("langchain_openai")
     url = "http://127.0.0.1:1234/v1"
