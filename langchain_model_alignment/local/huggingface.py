@@ -95,12 +95,13 @@ class HuggingFaceChatModel(BaseChatModel):
     @cached_property
     def weights_id(self) -> str:
         """Tells these weights from others of the same name: a commit of the hub, or the files they came from."""
-        model, folder = self._pipeline.model, Path(self.llm.model_id or "")
+        model, name = self._pipeline.model, self.llm.model_id
         parts = [str(getattr(model.config, "_commit_hash", None) or ""), str(model.dtype), str(model.num_parameters())]
-        file = (self.llm.model_kwargs or {}).get("gguf_file")
-        for path in [folder / file] if file else sorted(folder.iterdir()) if folder.is_dir() else []:
-            stat = path.stat()
-            parts.append(f"{path.name} {stat.st_size} {stat.st_mtime_ns}")
+        if name and (folder := Path(name)).is_dir():  # without a name it would be the working folder
+            file = (self.llm.model_kwargs or {}).get("gguf_file")
+            for path in [folder / file] if file else sorted(folder.iterdir()):
+                stat = path.stat()
+                parts.append(f"{path.name} {stat.st_size} {stat.st_mtime_ns}")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     @cached_property

@@ -388,6 +388,21 @@ def test_weights_in_a_folder_are_told_apart_by_their_files(tmp_path: Any):
     assert traits_of(again).identity != traits_of(llm).identity
 
 
+def test_weights_without_a_name_are_not_those_of_the_working_folder(tmp_path: Any, monkeypatch: pytest.MonkeyPatch):
+    def unnamed() -> HuggingFaceChatModel:
+        return make_hugging_face_model(HuggingFacePipeline(pipeline=pipe(), model_id=""))
+
+    monkeypatch.chdir(tmp_path)
+    before = unnamed().weights_id
+    (tmp_path / "notes.txt").write_text("of something else")
+    assert unnamed().weights_id == before
+
+
+def test_a_single_file_of_a_repository_needs_no_folder_here():
+    pipeline = HuggingFacePipeline(pipeline=pipe(), model_id="some/repo", model_kwargs={"gguf_file": "a.gguf"})
+    assert make_hugging_face_model(pipeline).weights_id
+
+
 def test_a_folder_without_weights_is_one_sentence(tmp_path: Any):
     with pytest.raises(ModelNameError, match="cannot be made here") as caught:
         resolve_chat_model(f"huggingface:{tmp_path}")
