@@ -1,7 +1,7 @@
 """The same server on a real Postgres: threads and stored prompts shared by several servers."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +9,10 @@ import pytest
 pytest.importorskip("fastapi", reason='not installed: pip install "langchain-model-alignment[serve]"')
 pytest.importorskip("psycopg_pool", reason='not installed: pip install "langchain-model-alignment[postgres]"')
 
+import anyio
 import psycopg
 
+from langchain_model_alignment.errors import ConflictError
 from langchain_model_alignment.integrations.serving import ServeSettings, create_app, open_storage
 from langchain_model_alignment.integrations.serving.storage import Storage
 from tests import postgres
@@ -35,6 +37,20 @@ def url(address: str) -> str:
         connection.execute("DROP DATABASE IF EXISTS threads WITH (FORCE)")
         connection.execute("CREATE DATABASE threads")
     return address.replace("/postgres?", "/threads?")
+
+
+async def is_free(storage: Storage, thread_id: str) -> bool:
+    try:
+        async with storage.claim(thread_id):
+            return True
+    except ConflictError:
+        return False
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    with anyio.fail_after(5):
+        while not await holds():  # noqa: ASYNC110  # the database tells nobody when it is done
+            await anyio.sleep(0.01)
 
 
 def app_of(url: str, latency: float = 0.0) -> Any:
@@ -97,3 +113,33 @@ async def test_a_lost_connection_is_made_again(url: str) -> None:
                 "WHERE datname = 'threads' AND pid <> pg_backend_pid()"
             )
         assert (await client.post("/turn", json={"thread_id": "t", "resume": ACCEPT})).json()["status"] == "ended"
+
+
+@pytest.mark.parametrize("gone", ["before the thread is held", "while it is held"])
+async def test_a_reader_who_goes_frees_its_own_thread_and_no_other(url: str, gone: str) -> None:
+    async with open_storage(url) as one, open_storage(url) as two:
+        async with one.claim("kept"):
+            with anyio.CancelScope() as scope:  # as Starlette's, it cancels again at every await
+                if gone == "before the thread is held":
+                    scope.cancel()
+                async with one.claim("left"):
+                    scope.cancel()
+                    await anyio.sleep_forever()
+            assert not await is_free(two, "kept")
+            await until(lambda: is_free(two, "left"))
+        assert await is_free(two, "kept")
+
+
+async def test_a_server_that_stops_leaves_no_connection_though_a_reader_just_went(url: str) -> None:
+    async with open_storage(url) as storage:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            async with storage.claim("left"):
+                pass
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+
+        async def is_alone() -> bool:
+            found = await connection.execute("SELECT FROM pg_stat_activity WHERE datname = 'threads'")
+            return found.rowcount == 1
+
+        await until(is_alone)

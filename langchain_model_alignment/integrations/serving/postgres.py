@@ -1,9 +1,9 @@
 """Threads and stored prompts in Postgres; any number of servers may share it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
@@ -17,6 +17,8 @@ from langchain_model_alignment.integrations.serving.claims import Claims, under_
 from langchain_model_alignment.integrations.serving.storage import Storage
 
 __all__ = ["open_postgres"]
+
+T = TypeVar("T")
 
 _PATIENCE = 10.0  # seconds for the first connection
 _PAUSE = 0.05  # seconds between two tries
@@ -80,7 +82,9 @@ async def _is_true(connection: psycopg.AsyncConnection[Any], query: Any, value: 
 class _Claims:
     """Advisory locks on one connection, behind the claims of this process; a lock dies with the server that holds it.
 
-    Where the connection breaks, so do the locks that it held; the next one is asked for on a new connection.
+    Where the connection breaks, so do the locks that it held; the next one is asked for on a new connection. A
+    statement that is cut off may take the connection along, and with it the locks of all threads: so each runs in a
+    task of its own, which no reader who goes can cancel.
     """
 
     def __init__(self, url: str) -> None:
@@ -88,28 +92,46 @@ class _Claims:
         self._here = Claims()
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._connecting = asyncio.Lock()
+        self._apart: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
     async def __call__(self, thread_id: str) -> AsyncIterator[None]:
         async with self._here(thread_id):
-            if not await self._ask("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", thread_id):
-                raise under_way(thread_id)
+            locking = self._begin(self._lock(thread_id))
             try:
+                if await asyncio.shield(locking) is None:
+                    raise under_way(thread_id)
                 yield
             finally:
-                with suppress(psycopg.OperationalError):  # what cannot be reached holds no lock for us
-                    await self._ask("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", thread_id)
+                await asyncio.shield(self._begin(self._unlock(thread_id, locking)))
 
     async def close(self) -> None:
+        await asyncio.gather(*self._apart, return_exceptions=True)
         if self._connection is not None:
             await self._connection.close()
 
-    async def _ask(self, query: Any, thread_id: str) -> bool:
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._apart.add(task)
+        task.add_done_callback(self._apart.discard)
+        return task
+
+    async def _lock(self, thread_id: str) -> psycopg.AsyncConnection[Any] | None:
+        """Return the connection that holds the lock now; None where another server holds it."""
+        query = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
         connection = await self._connected()
         try:
-            return await _is_true(connection, query, thread_id)
+            locked = await _is_true(connection, query, thread_id)
         except psycopg.OperationalError:  # it was lost meanwhile
-            return await _is_true(await self._connected(), query, thread_id)
+            connection = await self._connected()
+            locked = await _is_true(connection, query, thread_id)
+        return connection if locked else None
+
+    async def _unlock(self, thread_id: str, locking: "asyncio.Task[psycopg.AsyncConnection[Any] | None]") -> None:
+        """Free what was locked, also where nobody waited for the lock to the end."""
+        with suppress(psycopg.OperationalError):  # what cannot be reached holds no lock for us
+            if (connection := await locking) is not None:
+                await _is_true(connection, "SELECT pg_advisory_unlock(hashtextextended(%s, 0))", thread_id)
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         async with self._connecting:
