@@ -217,9 +217,37 @@ async def test_without_a_key_only_this_machines_own_names_are_answered(tmp_path:
         assert (await client.get("/healthz", headers={"host": "[::1]:8000"})).status_code == 200
 
 
-async def test_a_form_from_a_foreign_page_is_no_turn(client: AsyncClient) -> None:
-    response = await client.post("/turn", content=json.dumps(BEGIN), headers={"content-type": "text/plain"})
-    assert problem(response)[0] == 422
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://[", "http://localhost.example"])
+async def test_without_a_key_no_page_from_elsewhere_is_answered(client: AsyncClient, origin: str) -> None:
+    response = await client.post("/turn", json=BEGIN, headers={"origin": origin})
+    assert problem(response)[0] == 403
+    assert problem(await client.get("/threads/t"))[0] == 404
+
+
+async def test_a_page_of_this_machine_is_answered_and_with_a_key_any_page(tmp_path: Path) -> None:
+    async with client_of(app_of(tmp_path / "open")) as client:
+        own = {"origin": "http://localhost:3000"}
+        assert (await client.post("/turn", json=BEGIN, headers=own)).status_code == 200
+    async with client_of(app_of(tmp_path / "keyed", api_key="secret")) as client:
+        told = {"origin": "https://elsewhere.example", "authorization": "Bearer secret"}
+        assert (await client.post("/turn", json=BEGIN, headers=told)).status_code == 200
+
+
+@pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
+async def test_a_body_that_a_page_may_send_unasked_is_no_turn(tmp_path: Path, kind: str | None) -> None:
+    app = FastAPI(strict_content_type=False)  # as older releases are
+    app.include_router(create_router(ScriptedChatModel(mind), settings=ServeSettings(database=str(tmp_path))))
+    async with client_of(app) as client:
+        headers = {} if kind is None else {"content-type": kind}
+        response = await client.post("/turn", content=json.dumps(BEGIN), headers=headers)
+        assert problem(response)[0] == 415
+        assert problem(await client.get("/threads/t"))[0] == 404
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"])
+async def test_json_is_taken_by_each_of_its_names(client: AsyncClient, kind: str) -> None:
+    response = await client.post("/turn", content=json.dumps(BEGIN), headers={"content-type": kind})
+    assert response.status_code == 200
 
 
 async def test_a_body_that_is_too_large_is_refused_also_in_chunks(tmp_path: Path) -> None:

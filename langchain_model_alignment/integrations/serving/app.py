@@ -77,8 +77,8 @@ def create_app(
 ) -> FastAPI:
     """Create the app that `langchain-align serve` runs.
 
-    Without a key it only answers to this machine's own names, so that no web page can reach it through a name that
-    it points here.
+    Without a key it only answers to this machine's own names and pages, so that no web page from elsewhere can reach
+    it.
 
     Args:
         model: The model that answers, and that reads the rulebooks; a name is resolved while the app runs already.

@@ -1,8 +1,9 @@
-"""Who comes in, with how much, and how many at once."""
+"""Who comes in, with what and how much, and how many at once."""
 
 import hmac
 from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -25,11 +26,14 @@ def guarded_route(settings: ServeSettings) -> type[APIRoute]:
     class GuardedRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             handle = super().get_route_handler()
+            takes_body = self.body_field is not None
 
             async def guarded(request: Request) -> Any:
                 try:
                     _check_key(request, settings)
                     _check_length(request, settings.max_body)
+                    if takes_body:
+                        _check_type(request)
                     inside.enter()
                 except HTTPException as error:
                     return problem_of(error)
@@ -49,9 +53,10 @@ def guarded_route(settings: ServeSettings) -> type[APIRoute]:
 
 
 class OwnNamesOnly:
-    """Answers only to this machine's own names.
+    """Answers only to this machine's own names, and to no web page from elsewhere.
 
-    A web page can point a name of its own at this machine, and would then reach a server that asks for no key.
+    A web page can point a name of its own at this machine, or send a request to it unseen, and would then reach a
+    server that asks for no key.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -60,9 +65,25 @@ class OwnNamesOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or say why not."""
         app = self._app
-        if scope["type"] == "http" and not is_loopback(Request(scope).url.hostname or ""):
-            app = problem_of(HTTPException(403, "Without a key this server only answers to 127.0.0.1 and localhost."))
+        if scope["type"] == "http" and (sentence := _refused(Request(scope))):
+            app = problem_of(HTTPException(403, sentence))
         await app(scope, receive, send)
+
+
+def _refused(request: Request) -> str | None:
+    if not is_loopback(request.url.hostname or ""):
+        return "Without a key this server only answers to 127.0.0.1 and localhost."
+    origin = request.headers.get("origin")  # a browser sends it with all that a page may change something by
+    if origin is not None and not is_loopback(_host_of(origin)):
+        return "Without a key this server answers no web page from elsewhere; start it with a key, and send that."
+    return None
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _check_key(request: Request, settings: ServeSettings) -> None:
@@ -82,6 +103,13 @@ def _check_length(request: Request, most: int) -> None:
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > most:
         raise _too_large(most)
+
+
+def _check_type(request: Request) -> None:
+    """Refuse what is not said to be JSON: a browser lets any page send that unasked."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise HTTPException(415, "The body has to be JSON; send it with the header Content-Type: application/json.")
 
 
 def _bounded(receive: Receive, most: int) -> Receive:

@@ -42,6 +42,7 @@ _MEANING = {
     404: "There is nothing of that name.",
     409: "It does not fit how things stand.",
     413: "The body is too large.",
+    415: "The body is not said to be JSON.",
     422: "What was sent cannot be used.",
     500: "A defect of the server.",
     502: "The model's provider failed.",
@@ -57,7 +58,7 @@ class Problem(BaseModel):
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
     """Describe, for OpenAPI, what may go wrong; every guarded route may also refuse, fail, or be too busy."""
-    always = (400, 401, 413, 422, 500, 503)
+    always = (400, 401, 413, 415, 422, 500, 503)
     return {status: {"model": Problem, "description": _MEANING[status]} for status in sorted({*always, *statuses})}
 
 
