@@ -11,6 +11,7 @@ from langchain_model_alignment.constitution import Add, Constitution, Value
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, ConfigurationError, ConflictError
 from langchain_model_alignment.feedback.files import constitution_from_dict, constitution_to_dict
 from langchain_model_alignment.feedback.records import AlignedPrompt
+from langchain_model_alignment.integrations.plain import check_plain
 from langchain_model_alignment.wording import near_duplicate
 
 __all__ = ["SCHEMA_VERSION", "Entry", "as_entry", "as_value", "conflict", "label_of", "number_in", "only_one"]
@@ -73,15 +74,13 @@ def as_value(entry: Entry) -> dict[str, Any]:
     """Return what to put into a store.
 
     Raises:
-        ConfigurationError: A text holds half a character.
+        ConfigurationError: It holds what not every store can keep, such as a NUL or half a character.
     """
     value = {**entry.model_dump(mode="json"), "constitution": constitution_to_dict(entry.constitution)}
     try:
-        entry.model_dump_json().encode()
+        check_plain(value)
     except ValueError as error:
-        raise ConfigurationError(
-            f'The constitution "{entry.name}" holds half a character, which no store can keep; reword that principle.'
-        ) from error
+        raise ConfigurationError(f"The constitution {entry.name!r} cannot be stored: {error}.") from error
     return {"schema_version": SCHEMA_VERSION, **value}
 
 

@@ -72,6 +72,15 @@ async def test_stored_prompts_are_in_postgres_too(url: str) -> None:
         assert (await one.post("/prompts/uses/invoke", json={"inputs": {"item": "rope"}})).status_code == 404
 
 
+async def test_of_two_who_store_what_follows_one_version_at_two_servers_one_wins(url: str) -> None:
+    async with client_of(app_of(url)) as one, client_of(app_of(url)) as two:
+        read = (await one.put("/prompts/uses", json={"prompt": "Uses of {item}?"})).headers["etag"]
+        assert (await two.get("/prompts/uses")).headers["etag"] == read
+        told = {"json": {"prompt": "Three uses of {item}?"}, "headers": {"if-match": read}}
+        both = [client.put("/prompts/uses", **told) for client in (one, two)]
+        assert sorted(response.status_code for response in await asyncio.gather(*both)) == [204, 412]
+
+
 async def test_of_two_answers_at_two_servers_one_wins_and_the_other_is_told(url: str) -> None:
     async with client_of(app_of(url, latency=0.1)) as one, client_of(app_of(url, latency=0.1)) as two:
         await one.post("/turn", json=BEGIN)

@@ -127,6 +127,30 @@ async def test_what_a_loop_came_to_is_stored_and_read_back(client: AsyncClient) 
     assert begun.json()["waiting_for"]["value"]["response"] == "<Give three uses for a. Be brief.>"
 
 
+async def test_a_prompt_that_somebody_else_stored_meanwhile_is_not_overwritten(client: AsyncClient) -> None:
+    first = (await client.put("/prompts/uses", json={"prompt": "Uses of {item}?"})).headers["etag"]
+    assert (await client.get("/prompts/uses")).headers["etag"] == first
+    match = {"if-match": first}
+    second = await client.put("/prompts/uses", json={"prompt": "Ann's uses of {item}?"}, headers=match)
+    assert second.status_code == 204
+    late = await client.put("/prompts/uses", json={"prompt": "Bo's uses of {item}?"}, headers=match)
+    assert problem(late) == (
+        412,
+        'The stored prompt "uses" is not the one that was read; read it again, then store yours.',
+    )
+    assert (await client.get("/prompts/uses")).headers["etag"] == second.headers["etag"]
+    other = await client.put("/prompts/other", json={"prompt": "New."}, headers=match)
+    assert problem(other)[0] == 412
+    assert (await client.get("/prompts")).json() == ["uses"]
+
+
+async def test_of_several_who_store_what_follows_one_version_one_wins(client: AsyncClient) -> None:
+    read = (await client.put("/prompts/uses", json={"prompt": "Uses of {item}?"})).headers["etag"]
+    match = {"if-match": f'"another", {read}'}
+    both = [client.put("/prompts/uses", json={"prompt": f"{who}: {{item}}?"}, headers=match) for who in "abcd"]
+    assert sorted(r.status_code for r in await asyncio.gather(*both)) == [204, 412, 412, 412]
+
+
 async def test_a_stored_prompt_that_is_deleted_while_in_use_is_told_and_its_loops_go_on(client: AsyncClient) -> None:
     await client.put("/prompts/uses", json={"prompt": "Give three uses for {item}."})
     await client.post("/turn", json={"thread_id": "t", "input": {"stored": "uses", "inputs": {"item": "rope"}}})

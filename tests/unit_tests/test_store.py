@@ -204,9 +204,13 @@ def test_what_is_not_there_is_answered_with_what_is(library: ConstitutionLibrary
         library.get("tone", 2)
 
 
-def test_half_a_character_is_refused_and_nothing_is_written(library: ConstitutionLibrary):
-    with pytest.raises(ConfigurationError, match="half a character"):
-        library.put("tone", Constitution.of("broken \ud83d"))
+@pytest.mark.parametrize("odd", ["\ud83d", "\0"])
+def test_what_not_every_store_can_keep_is_refused_and_nothing_is_written(library: ConstitutionLibrary, odd: str):
+    refused = "'tone' cannot be stored: a text holds a NUL or half a character; take it out"
+    with pytest.raises(ConfigurationError, match=refused):
+        library.put("tone", Constitution.of(f"broken {odd}"))
+    with pytest.raises(ConfigurationError, match=refused):
+        library.put("tone", KIND, reason=f"as said {odd}")
     assert library.names() == []
 
 

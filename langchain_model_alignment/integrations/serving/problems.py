@@ -41,6 +41,7 @@ _MEANING = {
     401: "The API key is missing or wrong.",
     404: "There is nothing of that name.",
     409: "It does not fit how things stand.",
+    412: "Somebody else stored another version.",
     413: "The body is too large.",
     415: "The body is not said to be JSON.",
     422: "What was sent cannot be used.",

@@ -2,16 +2,17 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
+from langchain_model_alignment.errors import ConflictError
 from langchain_model_alignment.feedback.records import AlignedPrompt
-from langchain_model_alignment.integrations.serving.plain import PlainDict, PlainText
+from langchain_model_alignment.integrations.plain import PlainDict, PlainText
 from langchain_model_alignment.integrations.serving.problems import responses
-from langchain_model_alignment.integrations.serving.prompts import StoredName
+from langchain_model_alignment.integrations.serving.prompts import StoredName, version_of
 from langchain_model_alignment.integrations.serving.service import Service
 from langchain_model_alignment.integrations.serving.streams import STREAMED, Event, stream_of
 from langchain_model_alignment.integrations.serving.turn import Reply, ThreadId, Turn
@@ -107,18 +108,27 @@ def add_prompts(router: APIRouter, service: Service) -> None:
         return await service.prompts.anames()
 
     @router.get("/prompts/{name}", tags=["prompts"], responses=responses(404))
-    async def read_prompt(name: StoredName) -> dict[str, Any]:
-        """Return a stored prompt as the JSON of an `AlignedPrompt`."""
-        return (await service.prompts.aget(name)).model_dump(mode="json")
+    async def read_prompt(name: StoredName, response: Response) -> dict[str, Any]:
+        """Return a stored prompt as the JSON of an `AlignedPrompt`; its version is the header `ETag`."""
+        found = await service.prompts.aget(name)
+        response.headers["ETag"] = _tag_of(found)
+        return found.model_dump(mode="json")
 
-    @router.put("/prompts/{name}", tags=["prompts"], responses=responses(), status_code=204)
-    async def store_prompt(name: StoredName, given: PromptToStore) -> None:
-        """Store a prompt, in the place of an older one of that name."""
+    @router.put("/prompts/{name}", tags=["prompts"], responses=responses(409, 412), status_code=204)
+    async def store_prompt(
+        name: StoredName, given: PromptToStore, response: Response, if_match: Annotated[str | None, Header()] = None
+    ) -> None:
+        """Store a prompt, in the place of an older one of that name; with `If-Match`, only of the version it names."""
         value = given.prompt
         aligned = AlignedPrompt.from_prompt(value) if isinstance(value, str) else AlignedPrompt.from_dict(value)
-        await service.prompts.aput(name, aligned)
+        expected = None if if_match is None else [tag.strip().strip('"') for tag in if_match.split(",")]
+        try:
+            await service.prompts.aput(name, aligned, expected=expected)
+        except ConflictError as error:
+            raise HTTPException(409 if expected is None else 412, str(error)) from error
+        response.headers["ETag"] = _tag_of(aligned)
 
-    @router.delete("/prompts/{name}", tags=["prompts"], responses=responses(404), status_code=204)
+    @router.delete("/prompts/{name}", tags=["prompts"], responses=responses(404, 409), status_code=204)
     async def delete_prompt(name: StoredName) -> None:
         """Delete a stored prompt; loops that began from it go on with their own copy."""
         await service.prompts.adelete(name)
@@ -128,3 +138,7 @@ def add_prompts(router: APIRouter, service: Service) -> None:
         """Answer with a stored prompt as it stands now."""
         messages = (await service.prompts.aget(name)).fill(given.inputs)
         return Answered(response=(await service.caller.ask(messages)).text)
+
+
+def _tag_of(prompt: AlignedPrompt) -> str:
+    return f'"{version_of(prompt)}"'

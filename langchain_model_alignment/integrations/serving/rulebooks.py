@@ -10,7 +10,7 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from langchain_model_alignment.integrations.serving.plain import PlainDict
+from langchain_model_alignment.integrations.plain import PlainDict
 from langchain_model_alignment.integrations.serving.problems import responses
 from langchain_model_alignment.integrations.serving.prompts import StoredName
 from langchain_model_alignment.integrations.serving.service import Service

@@ -104,7 +104,7 @@ class Service:
     @property
     def prompts(self) -> StoredPrompts:
         """The stored prompts."""
-        return StoredPrompts(self.storage.store)
+        return StoredPrompts(self.storage.store, claim=self.storage.claim)
 
     @property
     def caller(self) -> Caller:

@@ -19,8 +19,8 @@ from langchain_model_alignment.artifacts import one_line
 from langchain_model_alignment.errors import ConfigurationError, ConflictError, FeedbackError, NotFoundError
 from langchain_model_alignment.feedback.loop_state import FeedbackEvent
 from langchain_model_alignment.feedback.records import AlignedPrompt
+from langchain_model_alignment.integrations.plain import PlainDict, PlainText, PlainValue
 from langchain_model_alignment.integrations.serving.claims import Claim, Claims
-from langchain_model_alignment.integrations.serving.plain import PlainDict, PlainText, PlainValue
 from langchain_model_alignment.integrations.serving.prompts import StoredName, StoredPrompts
 from langchain_model_alignment.loop import make_runnable
 
