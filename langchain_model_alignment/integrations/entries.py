@@ -59,14 +59,16 @@ def label_of(name: str) -> str:
     """Return a name as a label of a namespace, which takes no dots.
 
     Raises:
-        ConfigurationError: The name is blank, or holds half a character.
+        ConfigurationError: The name is blank, or holds a NUL or half a character.
     """
     try:
-        label = quote(name, safe="").replace(".", "%2E")
-    except UnicodeEncodeError:
+        label = quote(check_plain(name), safe="").replace(".", "%2E")
+    except ValueError:
         label = ""
     if not label or not name.strip():
-        raise ConfigurationError(f"{name!r} is no name for a constitution; give it a text that is not blank.")
+        raise ConfigurationError(
+            f"{name!r} is no name for a constitution; give it one that is not blank, without NUL or half characters."
+        )
     return label
 
 

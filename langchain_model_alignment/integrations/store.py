@@ -85,7 +85,7 @@ class ConstitutionLibrary:
         """Write the next version.
 
         Args:
-            name: Any text that is not blank.
+            name: Any text that is not blank, without NUL.
             constitution: What to write.
             expected: The version that was read and is to be followed; 0 for a name that is new.
             author: Who writes.
