@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from langchain_model_alignment.errors import ArtifactError, DataError
 from langchain_model_alignment.labeling.sinks import JsonSink, Sink, make_sink, schema_of
 from langchain_model_alignment.labeling.tables import Entry, Scan, check_suffix, together
 
-__all__ = ["Output", "check_out", "failures_of", "unfinished"]
+__all__ = ["Output", "check_out", "failures_of", "places_in", "unfinished"]
 
 _ROWS = 500  # written at once
 _SECONDS = 1.0  # after which fewer are written too
@@ -39,6 +39,18 @@ def failures_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.failures.jsonl")
 
 
+def places_in(folder: Path, files: Iterable[Path]) -> dict[Path, Path]:
+    """Return where in a folder each of several files goes, so that they lie to each other as they do now.
+
+    Example:
+        >>> [str(place) for place in places_in(Path("to"), [Path("../x/a.csv"), Path("../y/b.csv")]).values()]
+        ['to/x/a.csv', 'to/y/b.csv']
+    """
+    plain = {file: Path(os.path.abspath(file)) for file in files}  # a `..` would lead out of the folder again
+    base = os.path.commonpath([file.parent for file in plain.values()])
+    return {file: folder / whole.relative_to(base) for file, whole in plain.items()}
+
+
 def check_out(out: Path, files: Sequence[Path]) -> None:
     """Refuse to write over what is read, or into what would be read the next time.
 
@@ -52,12 +64,23 @@ def check_out(out: Path, files: Sequence[Path]) -> None:
             raise DataError(f"{out} is a folder; give the name of a file, or of a folder without an ending.")
     elif out.is_file():
         raise DataError(f"{out} is a file whose name tells no format; end it in .csv, .json, .jsonl or .parquet.")
-    if out.exists() and any(out.samefile(file) for file in files if file.exists()):
-        raise DataError(f"{out} is the table to be labeled; write to another file.")
     folder = out.resolve() if not out.suffix else None
     if folder and any(folder in file.resolve().parents for file in files):
         raise DataError(f"{out} holds the tables to be labeled; write to another folder.")
+    places = [out] if out.suffix else list(places_in(out, files).values())
+    if len(set(places)) < len(places):
+        raise DataError(f"Two of the tables would be written to the same file in {out}; label them one by one.")
+    read = {_identity(file) for file in files if file.exists()}
+    for place in places:
+        if place.exists() and _identity(place) in read:
+            raise DataError(f"{place} is the table to be labeled; write to another place.")
     make_place(out)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The file itself, whatever its name here."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 class Output:
@@ -78,10 +101,10 @@ class Output:
         self.out = out
         self.folder = unfinished(out)
         self.rows = self.failures = 0
-        self._scans = scans
         self._added = added
         self._many = not out.suffix
-        self._base = Path(os.path.commonpath([file.absolute().parent for file in scans]))
+        rows = self.folder / "rows"
+        self._parts = places_in(rows, scans) if self._many else {out: rows / out.name}
         wholes = scans if self._many else {out: together(list(scans.values()))}
         self._schemas = {p: schema_of(s, added) for p, s in wholes.items() if p.suffix.lower() == ".parquet"}
         self._wholes = wholes
@@ -133,13 +156,12 @@ class Output:
         self.close()
         try:
             if self._many:
-                for file in self._scans:
-                    if (part := self._part(file)).exists():
-                        place = self.out / part.relative_to(self.folder / "rows")
+                for file, place in places_in(self.out, self._parts).items():
+                    if (part := self._parts[file]).exists():
                         place.parent.mkdir(parents=True, exist_ok=True)
                         os.replace(part, place)
             else:
-                os.replace(self._part(self.out), self.out.resolve())  # a link stays a link
+                os.replace(self._parts[self.out], self.out.resolve())  # a link stays a link
             if self.failures:
                 os.replace(self._failures, failures_of(self.out))
             else:
@@ -177,10 +199,6 @@ class Output:
     def _failures(self) -> Path:
         return self.folder / "failures.jsonl"
 
-    def _part(self, file: Path) -> Path:
-        rows = self.folder / "rows"
-        return rows / (file.absolute().relative_to(self._base) if self._many else file.name)
-
     def _next(self, file: Path) -> None:
         self._flush()
         whole = file if self._many else self.out
@@ -188,7 +206,7 @@ class Output:
         try:
             if self._sink is not None:
                 self._sink.close()
-            part = self._part(whole)
+            part = self._parts[whole]
             part.parent.mkdir(parents=True, exist_ok=True)
             self._sink, self._file = make_sink(part, columns, self._schemas.get(whole)), file
         except OSError as error:

@@ -215,6 +215,24 @@ def test_what_is_read_is_never_written_over(out: str):
     assert len(read("in.csv")) == len(read("in/a.csv")) == 3
 
 
+def test_tables_named_from_a_folder_beside_them_land_in_the_folder_that_was_given(monkeypatch: pytest.MonkeyPatch):
+    table = rows(3)
+    write("x/a.csv", table)
+    write("project/y/b.csv", table)
+    monkeypatch.chdir("project")
+    label(["../x", "y"], out="../labels")
+    assert read("../x/a.csv") == table
+    assert [len(read(f"../labels/{name}")) for name in ("x/a.csv", "project/y/b.csv")] == [3, 3]
+
+
+def test_a_place_in_the_folder_that_leads_back_to_a_table_is_refused():
+    write("in/a.csv", rows(3))
+    Path("labeled").mkdir()
+    Path("labeled/a.csv").symlink_to(Path("in/a.csv").resolve())
+    with pytest.raises(DataError, match=r"labeled/a\.csv is the table to be labeled"):
+        label("in", out="labeled")
+
+
 # -- going on ----------------------------------------------------------------------------------------------------
 
 
