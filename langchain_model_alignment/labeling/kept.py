@@ -33,6 +33,7 @@ class Kept:
     Args:
         folder: The folder; it is there.
         about: Names the rulebook, the model and the settings that the labels are of.
+        anew: Forget the labels that are there, whatever they are of.
 
     Raises:
         ArtifactError: The folder holds labels of something else, cannot be used, or another process is using it.
@@ -47,13 +48,13 @@ class Kept:
         (1, 1, None)
     """
 
-    def __init__(self, folder: Path, about: str) -> None:
+    def __init__(self, folder: Path, about: str, *, anew: bool = False) -> None:
         self.folder = folder
         self._log_file = folder / "labels.log"
         self._recent: dict[bytes, str] = {}
         self._count = 0
         self._log = -1
-        self._index = self._opened(about)
+        self._index = self._opened(about, anew)
         try:
             self._take_in_log()
         except BaseException:
@@ -108,7 +109,7 @@ class Kept:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _opened(self, about: str) -> sqlite3.Connection:
+    def _opened(self, about: str, anew: bool) -> sqlite3.Connection:
         index = None
         try:
             index = sqlite3.connect(
@@ -117,6 +118,8 @@ class Kept:
             index.execute("PRAGMA locking_mode = EXCLUSIVE")  # two processes would write one file
             index.execute("PRAGMA synchronous = NORMAL")
             index.execute(f"PRAGMA cache_size = -{_INDEX_CACHE}")
+            if anew:
+                self._forget(index)
             index.execute("CREATE TABLE IF NOT EXISTS labels (key BLOB PRIMARY KEY, value TEXT) WITHOUT ROWID")
             index.execute("CREATE TABLE IF NOT EXISTS about (version INTEGER, about TEXT)")
             index.execute("INSERT INTO about SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM about)", (_VERSION, about))
@@ -125,7 +128,7 @@ class Kept:
                     f"{self.folder} holds labels of another rulebook, another model or other settings; give the same "
                     "again, give another place to write to, or begin anew."
                 )
-        except (sqlite3.Error, ArtifactError) as error:
+        except (sqlite3.Error, OSError, ArtifactError) as error:
             if index is not None:
                 index.close()
             if isinstance(error, ArtifactError):
@@ -136,6 +139,14 @@ class Kept:
                 ) from error
             raise self._unusable(error) from error
         return index
+
+    def _forget(self, index: sqlite3.Connection) -> None:
+        """Empty the index and the log, once no other process can be using them."""
+        index.execute("BEGIN EXCLUSIVE")
+        index.execute("DROP TABLE IF EXISTS labels")
+        index.execute("DROP TABLE IF EXISTS about")
+        self._log_file.unlink(missing_ok=True)  # before the index says whose labels it holds
+        index.execute("COMMIT")
 
     def _take_in_log(self) -> None:
         """Sort in what an earlier process left in the log; a line that it could not finish is asked again."""

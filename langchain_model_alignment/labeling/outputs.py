@@ -118,6 +118,19 @@ class Output:
         except OSError as error:
             raise self._unwritable(error) from error
 
+    def begin(self) -> None:
+        """Remove the rows that an earlier run left; they are written again, from the labels that are kept.
+
+        Raises:
+            ArtifactError: They cannot be removed.
+        """
+        try:
+            if (rows := self.folder / "rows").exists():
+                shutil.rmtree(rows)
+            self._failures.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
     def write(self, entry: Entry, row: dict[str, Any]) -> None:
         """Write a row.
 

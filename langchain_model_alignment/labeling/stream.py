@@ -5,7 +5,6 @@ one record makes equal rows cost once and makes a killed run go on: the same com
 beginning, which takes seconds, asks only about rows that have no label yet, and writes the same file.
 """
 
-import shutil
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from langchain_model_alignment.labeling.cascade import Cascade, Saved
 from langchain_model_alignment.labeling.classifier import Classifier, Prediction
 from langchain_model_alignment.labeling.file_pass import AHEAD, FilePass, Labels, Progress, classifiers_of
 from langchain_model_alignment.labeling.kept import Kept
-from langchain_model_alignment.labeling.outputs import Output, check_out, failures_of, unfinished
+from langchain_model_alignment.labeling.outputs import Output, check_out, failures_of
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.tables import Scan, Source, find_files, pyarrow, scan
 from langchain_model_alignment.labeling.tally import Tally
@@ -203,10 +202,9 @@ async def alabel_file(
     out = Path(out)
     scans = check_files(source, book, out)
     labels = _labels(book, as_caller(model), large_model, below, explain=explain, threshold=threshold)
-    if anew:
-        shutil.rmtree(unfinished(out), ignore_errors=True)
     output = Output(out, scans, _added(book))
-    with Kept(output.folder, _about(labels)) as kept:
+    with Kept(output.folder, _about(labels), anew=anew) as kept:  # from here on no other process is at work there
+        output.begin()
         run = FilePass(labels, book, output, kept, sum(found.rows for found in scans.values()), tell)
         try:
             await run.label(scans, config)

@@ -63,6 +63,27 @@ def test_labels_of_something_else_are_not_mixed_in(tmp_path: Path):
         Kept(tmp_path, "y")
 
 
+@pytest.mark.parametrize("about", ["x", "y"])
+def test_labels_are_forgotten_on_demand_those_in_the_log_too(tmp_path: Path, about: str):
+    with Kept(tmp_path, "x") as kept:
+        put(kept, 15)
+    with Kept(tmp_path, about, anew=True) as kept:
+        assert (len(kept), got(kept, 15)) == (0, [None] * 15)
+        put(kept, 1)
+    with Kept(tmp_path, about) as kept:
+        assert len(kept) == 1
+
+
+def test_labels_that_another_process_is_adding_to_are_not_forgotten(tmp_path: Path):
+    with Kept(tmp_path, "x") as kept:
+        put(kept, 15)
+        with pytest.raises(ArtifactError, match="Another process is using"):
+            Kept(tmp_path, "x", anew=True)
+        put(kept, 1, 15)
+    with Kept(tmp_path, "x") as kept:
+        assert len(kept) == 16
+
+
 def test_a_second_process_is_told_to_wait(tmp_path: Path):
     with Kept(tmp_path, "x"), pytest.raises(ArtifactError, match="Another process is using"):
         Kept(tmp_path, "x")

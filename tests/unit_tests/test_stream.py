@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,32 @@ def test_an_unfinished_run_of_another_rulebook_is_refused_unless_it_is_to_be_for
     llm = model()
     label_file("in.csv", other, llm, OUT, anew=True)
     assert llm.calls == 20
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_run_that_is_going_on_is_left_alone_by_a_second_one(anew: bool):
+    write("in.csv", rows(20))
+    refused = []
+
+    def second() -> None:
+        other = alabel_file("in.csv", BOOK, model(), OUT, anew=anew)
+        with ThreadPoolExecutor(1) as pool:  # a thread of its own has a loop of its own, as another process has
+            error = pool.submit(asyncio.run, other).exception()
+        refused.append(isinstance(error, ArtifactError) and "Another process is using" in str(error))
+
+    label("in.csv", killed(10, second))
+    assert refused == [True]
+    assert [row["prediction"] for row in read(OUT)] == [row["label"] for row in rows(20)]
+
+
+def test_rows_of_a_stopped_run_are_not_taken_for_rows_of_a_table_that_is_empty_by_now():
+    write("in/a.csv", rows(10))
+    write("in/b.csv", rows(10, seed=1))
+    with pytest.raises(BudgetError):
+        label("in", out="labeled", budget=Budget(max_calls=15))
+    Path("in/b.csv").write_text("text,label\n", encoding="utf-8")
+    label("in", out="labeled")
+    assert [path.name for path in Path("labeled").iterdir()] == ["a.csv"]
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------
