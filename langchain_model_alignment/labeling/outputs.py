@@ -11,6 +11,7 @@ from typing import Any
 from langchain_model_alignment.artifacts import make_place
 from langchain_model_alignment.errors import ArtifactError, DataError
 from langchain_model_alignment.labeling.sinks import JsonSink, Sink, make_sink, schema_of
+from langchain_model_alignment.labeling.sources import Source, finds
 from langchain_model_alignment.labeling.tables import Entry, Scan, check_suffix, together
 
 __all__ = ["Output", "check_out", "failures_of", "places_in", "unfinished"]
@@ -51,8 +52,13 @@ def places_in(folder: Path, files: Iterable[Path]) -> dict[Path, Path]:
     return {file: folder / whole.relative_to(base) for file, whole in plain.items()}
 
 
-def check_out(out: Path, files: Sequence[Path]) -> None:
+def check_out(out: Path, source: Source, files: Sequence[Path]) -> None:
     """Refuse to write over what is read, or into what would be read the next time.
+
+    Args:
+        out: Where to write.
+        source: What to read.
+        files: The files that it stands for.
 
     Raises:
         DataError: `out` is one of the files or lies among them, or its name tells no format.
@@ -67,14 +73,35 @@ def check_out(out: Path, files: Sequence[Path]) -> None:
     folder = out.resolve() if not out.suffix else None
     if folder and any(folder in file.resolve().parents for file in files):
         raise DataError(f"{out} holds the tables to be labeled; write to another folder.")
-    places = [out] if out.suffix else list(places_in(out, files).values())
-    if len(set(places)) < len(places):
+    places, parts = _places(out, files), _parts(out, files)
+    if len(set(places.values())) < len(places):
         raise DataError(f"Two of the tables would be written to the same file in {out}; label them one by one.")
     read = {_identity(file) for file in files if file.exists()}
-    for place in places:
+    for place in (*places.values(), failures_of(out)):
         if place.exists() and _identity(place) in read:
-            raise DataError(f"{place} is the table to be labeled; write to another place.")
+            raise DataError(f"{place} is a table to be labeled, and would be written over; write to another place.")
+    for place in (*places.values(), *parts.values(), failures_of(out), _failures(out)):
+        if finds(source, place):
+            raise DataError(
+                f"{place} would lie among the tables to be labeled, and be one of them the next time; write to another "
+                "folder."
+            )
     make_place(out)
+
+
+def _places(out: Path, files: Iterable[Path]) -> dict[Path, Path]:
+    """Where the rows of each file are in the end; of all files, where they go into one."""
+    return {out: out} if out.suffix else places_in(out, files)
+
+
+def _parts(out: Path, files: Iterable[Path]) -> dict[Path, Path]:
+    """Where they are until then."""
+    rows = unfinished(out) / "rows"
+    return {out: rows / out.name} if out.suffix else places_in(rows, files)
+
+
+def _failures(out: Path) -> Path:
+    return unfinished(out) / "failures.jsonl"
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -103,8 +130,8 @@ class Output:
         self.rows = self.failures = 0
         self._added = added
         self._many = not out.suffix
-        rows = self.folder / "rows"
-        self._parts = places_in(rows, scans) if self._many else {out: rows / out.name}
+        self._places, self._parts = _places(out, scans), _parts(out, scans)
+        self._failures = _failures(out)
         wholes = scans if self._many else {out: together(list(scans.values()))}
         self._schemas = {p: schema_of(s, added) for p, s in wholes.items() if p.suffix.lower() == ".parquet"}
         self._wholes = wholes
@@ -168,13 +195,10 @@ class Output:
         """
         self.close()
         try:
-            if self._many:
-                for file, place in places_in(self.out, self._parts).items():
-                    if (part := self._parts[file]).exists():
-                        place.parent.mkdir(parents=True, exist_ok=True)
-                        os.replace(part, place)
-            else:
-                os.replace(self._parts[self.out], self.out.resolve())  # a link stays a link
+            for file, place in self._places.items():
+                if (part := self._parts[file]).exists() or not self._many:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(part, place if self._many else place.resolve())  # a link stays a link
             if self.failures:
                 os.replace(self._failures, failures_of(self.out))
             else:
@@ -207,10 +231,6 @@ class Output:
     def place_of(self, entry: Entry) -> Path:
         """Return the file, by its name, that a row goes to."""
         return entry.file if self._many else self.out
-
-    @property
-    def _failures(self) -> Path:
-        return self.folder / "failures.jsonl"
 
     def _next(self, file: Path) -> None:
         self._flush()

@@ -23,7 +23,8 @@ from langchain_model_alignment.labeling.file_pass import AHEAD, FilePass, Labels
 from langchain_model_alignment.labeling.kept import Kept
 from langchain_model_alignment.labeling.outputs import Output, check_out, failures_of
 from langchain_model_alignment.labeling.rulebook import Rulebook
-from langchain_model_alignment.labeling.tables import Scan, Source, find_files, pyarrow, scan
+from langchain_model_alignment.labeling.sources import Source, find_files
+from langchain_model_alignment.labeling.tables import Scan, pyarrow, scan
 from langchain_model_alignment.labeling.tally import Tally
 from langchain_model_alignment.loop import run_sync
 
@@ -240,7 +241,7 @@ def check_files(source: Source, book: Rulebook, out: Path) -> dict[Path, Scan]:
         ConfigurationError: A .parquet file is given or wanted, and pyarrow is not installed.
     """
     files = find_files(source)
-    check_out(out, files)
+    check_out(out, source, files)
     if typed := out.suffix.lower() == ".parquet":
         pyarrow()
     scans = {file: scan(file, typed=typed) for file in files}

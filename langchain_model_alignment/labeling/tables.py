@@ -1,7 +1,6 @@
 """Rows out of files, one at a time: .csv, .jsonl, .json and .parquet; a broken row is told, and the rest goes on."""
 
 import csv
-import glob
 import json
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,17 +14,12 @@ __all__ = [
     "SUFFIXES",
     "Entry",
     "Scan",
-    "Source",
     "check_suffix",
-    "find_files",
     "pyarrow",
     "read_entries",
     "scan",
     "together",
 ]
-
-Source = str | Path | Sequence[str | Path]
-"""A file, a folder, a glob such as `data/*.csv`, or several of them."""
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
 
@@ -84,33 +78,6 @@ def check_suffix(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path} is no table that can be used; its name must end in {', '.join(SUFFIXES)}.")
-
-
-def find_files(source: Source) -> list[Path]:
-    """Return the files that a source names.
-
-    In a folder and the folders in it those count whose names end in a known suffix and do not begin with `.` or `_`;
-    they and the files of a glob come in the order of their names.
-
-    Raises:
-        ArtifactError: There is no such file.
-        DataError: A folder or a glob holds no table, or a file is none.
-    """
-    if not isinstance(source, str | Path):
-        return list(dict.fromkeys(file for one in source for file in find_files(one)))
-    path = Path(source)
-    if path.is_dir():
-        found = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
-        found = [p for p in found if not any(part[0] in "._" for part in p.relative_to(path).parts)]
-    elif not path.exists() and glob.has_magic(str(source)):
-        found = [p for p in map(Path, sorted(glob.glob(str(source), recursive=True))) if p.is_file()]
-    else:
-        found = [path]
-    if not found:
-        raise DataError(f"{source} holds no table; the names of tables end in {', '.join(SUFFIXES)}.")
-    for one in found:
-        check_suffix(one)
-    return found
 
 
 def read_entries(path: Path) -> Iterator[Entry]:

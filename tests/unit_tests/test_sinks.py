@@ -9,7 +9,8 @@ import pytest
 from langchain_model_alignment.errors import DataError
 from langchain_model_alignment.labeling import sinks
 from langchain_model_alignment.labeling.sinks import make_sink, schema_of
-from langchain_model_alignment.labeling.tables import find_files, read_entries, scan, together
+from langchain_model_alignment.labeling.sources import find_files
+from langchain_model_alignment.labeling.tables import read_entries, scan, together
 
 TABLE: list[dict[str, Any]] = [{"a": 'x, "y"\nz\u2028', "b": "é"}, {"a": "\udc9fhalf", "b": "2"}]
 

@@ -230,8 +230,39 @@ def test_a_place_in_the_folder_that_leads_back_to_a_table_is_refused():
     write("in/a.csv", rows(3))
     Path("labeled").mkdir()
     Path("labeled/a.csv").symlink_to(Path("in/a.csv").resolve())
-    with pytest.raises(DataError, match=r"labeled/a\.csv is the table to be labeled"):
+    with pytest.raises(DataError, match=r"labeled/a\.csv is a table to be labeled"):
         label("in", out="labeled")
+
+
+@pytest.mark.parametrize(
+    ("source", "out"),
+    [
+        ("in", "in/labels.csv"),
+        ("in", "in/labeled"),
+        ("in/*.csv", "in/labels.csv"),
+        ("in/*.*", "in/labels.csv"),
+        ("in/**/*.csv", "in/labeled"),
+        ("**/rows/*", "labels.csv"),
+        ("*/*.jsonl", "in/labels.csv"),
+        (".", "labels.csv"),
+    ],
+)
+def test_what_is_written_never_lies_where_it_would_be_read_the_next_time(source: str, out: str):
+    write("in/a.csv", rows(3))
+    write("in/a.jsonl", rows(3))
+    write("in/rows/a.csv", rows(3))
+    llm = model()
+    with pytest.raises(DataError, match="would lie among the tables to be labeled"):
+        label(source, llm, out=out)
+    assert llm.calls == 0
+    assert sorted(path.name for path in Path("in").iterdir()) == ["a.csv", "a.jsonl", "rows"]
+
+
+def test_a_table_with_the_name_of_the_failures_is_not_written_over():
+    write("out.csv.failures.jsonl", rows(3))
+    with pytest.raises(DataError, match=r"out\.csv\.failures\.jsonl is a table to be labeled"):
+        label("out.csv.failures.jsonl")
+    assert len(read("out.csv.failures.jsonl")) == 3
 
 
 # -- going on ----------------------------------------------------------------------------------------------------

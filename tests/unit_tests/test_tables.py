@@ -7,7 +7,8 @@ import pytest
 
 from langchain_model_alignment.errors import ArtifactError, ConfigurationError, DataError
 from langchain_model_alignment.labeling import tables
-from langchain_model_alignment.labeling.tables import Entry, find_files, read_entries, scan
+from langchain_model_alignment.labeling.sources import find_files, finds
+from langchain_model_alignment.labeling.tables import Entry, read_entries, scan
 
 
 def entries(path: Path, content: str | bytes) -> list[Entry]:
@@ -131,3 +132,22 @@ def test_the_longest_cell_is_bounded_so_that_an_open_quote_does_not_swallow_a_fi
         assert len(told(entries(tmp_path / "x.csv", content))) == 101
     finally:
         csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize(
+    "path", ["a.csv", "b/a.csv", "b/c/a.csv", "b/c/.a.csv", ".b/a.csv", "b/_c/a.csv", "b/a.jsonl", "B/A.CSV"]
+)
+@pytest.mark.parametrize(
+    "source", ["", "b", "*.csv", "b/*.csv", "**/*.csv", "b/**/a.*", "[bx]/?.csv", "../in/*.csv", "**"]
+)
+def test_whether_a_source_would_find_a_file_is_known_before_the_file_is_there(tmp_path: Path, source: str, path: str):
+    folder, file = tmp_path / "in", tmp_path / "in" / path
+    (folder / "b").mkdir(parents=True)
+    told = finds(f"{folder}/{source}", file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    try:
+        found = file.resolve() in [one.resolve() for one in find_files(f"{folder}/{source}")]
+    except DataError:
+        found = False
+    assert told == found
