@@ -1,5 +1,6 @@
 """Where labeled rows are written: into a folder beside their place, and to their place when all are there."""
 
+import errno
 import os
 import shutil
 import time
@@ -198,9 +199,9 @@ class Output:
             for file, place in self._places.items():
                 if (part := self._parts[file]).exists() or not self._many:
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(part, place if self._many else place.resolve())  # a link stays a link
+                    _move(part, place if self._many else place.resolve())  # a link stays a link
             if self.failures:
-                os.replace(self._failures, failures_of(self.out))
+                _move(self._failures, failures_of(self.out))
             else:
                 failures_of(self.out).unlink(missing_ok=True)
             shutil.rmtree(self.folder / "rows")
@@ -260,3 +261,19 @@ class Output:
             f"{self.folder} cannot be written ({error.strerror or error}); free the disk and give the same command "
             "again, or choose another place."
         )
+
+
+def _move(part: Path, place: Path) -> None:
+    """Put a file in its place, whole or not at all, also where that is another file system."""
+    try:
+        os.replace(part, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        near = place.with_name(f".{place.name}.part")
+        try:
+            shutil.copyfile(part, near)
+            os.replace(near, place)
+        finally:
+            near.unlink(missing_ok=True)
+        part.unlink()

@@ -127,6 +127,47 @@ def test_columns_that_come_late_are_there_from_the_beginning():
     assert [row["more"] for row in read(OUT)] == ["", "1"]
 
 
+@pytest.mark.parametrize("out", ["far", "far/labels.csv", "link.csv"])
+def test_the_place_may_be_on_another_file_system(out: str, monkeypatch: pytest.MonkeyPatch):
+    write("in/a.csv", rows(3))
+    Path("far").mkdir()
+    Path("link.csv").symlink_to("far/labels.csv")
+    real = os.replace
+
+    def replace(old: Path, new: Path) -> None:
+        if ("far" in Path(old).parts) != ("far" in Path(new).parts):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    found = label("in", out=out)
+    assert [row["prediction"] for row in read(out if Path(out).suffix else f"{out}/a.csv")] == ["no", "yes", "no"]
+    assert not unfinished(found.out).exists()
+    assert len(list(Path("far").iterdir())) == 1
+    assert Path("link.csv").is_symlink()
+
+
+def test_what_cannot_be_copied_to_another_file_system_leaves_nothing_half_there(monkeypatch: pytest.MonkeyPatch):
+    write("in.csv", rows(3))
+
+    def far(*_: Any) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    def full(_: Path, new: Path) -> None:
+        new.write_text("half", encoding="utf-8")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", far)
+        patched.setattr(shutil, "copyfile", full)
+        with pytest.raises(ArtifactError, match=r"No space left on device.*same command"):
+            label()
+    assert sorted(path.name for path in Path().iterdir()) == ["in.csv", "out.csv.unfinished"]
+    llm = model()
+    label(llm=llm)
+    assert (llm.calls, len(read(OUT))) == (0, 3)
+
+
 # -- what goes wrong ---------------------------------------------------------------------------------------------
 
 
