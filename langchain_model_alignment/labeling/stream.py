@@ -5,6 +5,7 @@ one record makes equal rows cost once and makes a killed run go on: the same com
 beginning, which takes seconds, asks only about rows that have no label yet, and writes the same file.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -201,7 +202,7 @@ async def alabel_file(
     """Label the rows of files; see `label_file`."""
     book = rulebook if isinstance(rulebook, Rulebook) else Rulebook.load(rulebook)
     out = Path(out)
-    scans = check_files(source, book, out)
+    scans = await asyncio.to_thread(check_files, source, book, out)  # it reads every row, and the loop is the caller's
     labels = _labels(book, as_caller(model), large_model, below, explain=explain, threshold=threshold)
     output = Output(out, scans, _added(book))
     with Kept(output.folder, _about(labels), anew=anew) as kept:  # from here on no other process is at work there

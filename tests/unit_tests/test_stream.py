@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +25,7 @@ from langchain_model_alignment.errors import (
 )
 from langchain_model_alignment.labeling.outputs import failures_of, unfinished
 from langchain_model_alignment.labeling.stream import FileLabels, Progress
-from langchain_model_alignment.labeling.tables import read_entries
+from langchain_model_alignment.labeling.tables import read_entries, scan
 from langchain_model_alignment.usage import Budget
 from tests.fakes import ScriptedChatModel, http_error
 from tests.simulated import ANIMALS, SimulatedWorld, book_of, row_in, rows
@@ -432,6 +433,21 @@ async def test_the_async_form_takes_and_gives_the_same_and_both_work_in_a_runnin
     two = await alabel_file("in.csv", BOOK, model(), "two.csv")
     assert read("one.csv") == read("two.csv")
     assert one.tally.labels == two.tally.labels
+
+
+async def test_the_callers_loop_goes_on_while_the_files_are_looked_through(monkeypatch: pytest.MonkeyPatch):
+    write("in.csv", rows(3))
+    went_on = threading.Event()
+
+    def slow(file: Path, **options: Any) -> Any:
+        assert went_on.wait(5), "the loop stands still"
+        return scan(file, **options)
+
+    monkeypatch.setattr("langchain_model_alignment.labeling.stream.scan", slow)
+    running = asyncio.create_task(alabel_file("in.csv", BOOK, model(), OUT))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.01, went_on.set)
+    assert (await running).tally.rows == 3
 
 
 def test_a_cascade_labels_files_and_tells_what_it_saved():
