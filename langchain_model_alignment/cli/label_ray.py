@@ -5,7 +5,7 @@ import json
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,10 @@ from rich.console import Console
 from langchain_model_alignment.artifacts import make_place
 from langchain_model_alignment.cli.show import indented, plain
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, DataError
-from langchain_model_alignment.integrations.ray import ADDED, check_columns, label_dataset
+from langchain_model_alignment.integrations.ray import check_columns, label_dataset
 from langchain_model_alignment.integrations.ray_models import ModelSource
 from langchain_model_alignment.integrations.ray_session import one_sentence, ray_session
+from langchain_model_alignment.labeling.cells import ADDED, flat, written_labels
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import LabelingTask, as_text
 
@@ -93,7 +94,7 @@ def label_with_ray(
                 explain=explain,
                 threshold=threshold,
             )
-            _write(labeled, out, kind)
+            _write(labeled, out, kind, book.task)
         except (Exception, KeyboardInterrupt) as error:
             if any(out.iterdir()):
                 console.print(plain(f"The rows that were finished are in {out}.", "dim"))
@@ -183,34 +184,50 @@ def _object_in(line: str) -> dict[str, Any]:
     return row
 
 
-def _write(labeled: "Dataset", out: Path, kind: str) -> None:
+def _write(labeled: "Dataset", out: Path, kind: str, task: LabelingTask) -> None:
     place = str(out.resolve())
     if kind == "parquet":
         labeled.write_parquet(place, min_rows_per_file=_ROWS_PER_FILE)
     elif kind == "csv":
-        flat = labeled.map_batches(_flat, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
-        flat.write_csv(place, min_rows_per_file=_ROWS_PER_FILE)
+        as_cells = partial(_flat, task=task)
+        cells = labeled.map_batches(as_cells, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
+        cells.write_csv(place, min_rows_per_file=_ROWS_PER_FILE)
     else:
-        labeled.write_datasink(_json_lines(place))
+        labeled.write_datasink(_json_lines(place, task))
 
 
-def _flat(block: "pa.Table") -> "pa.Table":
-    """Lists are no cells of a .csv: the principles stand side by side in one."""
-    import pyarrow.compute as pc
+def _flat(block: "pa.Table", task: LabelingTask) -> "pa.Table":
+    """Write our cells as they are written without Ray: Arrow has another text for a bool, and none for a list."""
+    import pyarrow as pa
 
-    at = block.column_names.index("principle_ids")
-    return block.set_column(at, "principle_ids", pc.binary_join(block["principle_ids"], " "))
+    given = _given(task)
+    texts: tuple[tuple[str, Callable[[Any], str]], ...] = (
+        ("prediction", lambda label: str(given[label])),
+        ("confidence", str),
+        ("principle_ids", flat),
+    )
+    for name, text in texts:
+        cells = [None if value is None else text(value) for value in block[name].to_pylist()]
+        block = block.set_column(block.column_names.index(name), name, pa.array(cells, pa.string()))
+    return block
 
 
-def _json_lines(place: str) -> Any:
+def _given(task: LabelingTask) -> dict[Any, Any]:
+    """The labels by what comes out of an Arrow column, which holds 1 as 1.0 where another label is 0.5."""
+    return {label: label for label in written_labels(task)}
+
+
+def _json_lines(place: str, task: LabelingTask) -> Any:
     """Return a sink for .jsonl; Ray's own goes through pandas, which would change whole numbers, dates and lists."""
     from ray.data.block import BlockAccessor
     from ray.data.datasource import BlockBasedFileDatasink
 
+    given = {None: None, **_given(task)}
+
     class JsonLines(BlockBasedFileDatasink):  # type: ignore[misc]
         def write_block_to_file(self, block: BlockAccessor, file: Any) -> None:
             for cells in block.to_arrow().select([_LINE, *ADDED]).to_pylist():
-                row = {**json.loads(cells.pop(_LINE)), **cells}
+                row = {**json.loads(cells.pop(_LINE)), **cells, "prediction": given[cells["prediction"]]}
                 # Half a surrogate pair, which JSON may hold, is no UTF-8; written this way it is JSON again.
                 file.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
 

@@ -18,6 +18,7 @@ from langchain_model_alignment.integrations.ray_models import (
 )
 from langchain_model_alignment.integrations.ray_session import import_ray
 from langchain_model_alignment.joining import Joining
+from langchain_model_alignment.labeling.cells import ADDED, cells_of, samples_of, written_labels
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import LabelingTask
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from ray.data import Dataset
 
-__all__ = ["ADDED", "check_columns", "label_dataset"]
+__all__ = ["check_columns", "label_dataset"]
 
-ADDED = ("prediction", "confidence", "principle_ids", "error")
-"""The columns that labeling adds."""
 ROWS_PER_BLOCK = 128  # what a worker takes at a time, and so what is asked again when it dies
 _BLOCKS_AT_ONCE = 2  # while the last rows of one block are waited for, the next one fills the gate
 _REFUSED_BLOCK = 16  # a model that refuses so many rows and answers none refuses them all
@@ -52,10 +51,10 @@ def label_dataset(
 ) -> "Dataset":
     """Label a Ray dataset by a rulebook, with workers on any machine of the cluster.
 
-    Each row keeps its columns and gets four more: `prediction` (of the type of the task's labels; null where the
-    rulebook abstains), `confidence`, `principle_ids` and `error`. Their types are the same in every block. The rows of
-    the result come in no order: a result stands in its row, so give each row a key of its own where you need to find it
-    again, or set `preserve_order` in the dataset's `context.execution_options`.
+    Each row keeps its columns and gets four more: `prediction` (of the type of the task's labels, text where they have
+    several; null where the rulebook abstains), `confidence`, `principle_ids` and `error`. Their types are the same in
+    every block. The rows of the result come in no order: a result stands in its row, so give each row a key of its own
+    where you need to find it again, or set `preserve_order` in the dataset's `context.execution_options`.
 
     The result is lazy, as all of Ray Data is: rows are labeled when it is written or read. A worker or a machine that
     dies is Ray's to replace; the rows that it had in hand are asked for again. A row whose call fails has the reason
@@ -216,24 +215,9 @@ def _with_labels(block: "pa.Table", task: LabelingTask, found: list[Labeled]) ->
     """Return the block with its new columns, typed by the task and not by what this block happens to hold."""
     import pyarrow as pa
 
-    kind, values = _label_type(task)
-    columns: tuple[tuple[Any, list[Any]], ...] = (
-        (kind, [None if f.label is None else values[f.label] for f in found]),
-        (pa.float64(), [f.confidence for f in found]),
-        (pa.list_(pa.string()), [list(f.principle_ids) for f in found]),
-        (pa.string(), [f.error and f.error.encode("utf-8", "replace").decode() for f in found]),
-    )
-    for name, (type_, cells) in zip(ADDED, columns, strict=True):
-        block = block.append_column(pa.field(name, type_), pa.array(cells, type_))
+    labels = written_labels(task)
+    rows = [cells_of(labels, one) for one in found]
+    for name, samples in samples_of(task).items():
+        kind = pa.array(list(samples)).type
+        block = block.append_column(pa.field(name, kind), pa.array([row[name] for row in rows], kind))
     return block
-
-
-def _label_type(task: LabelingTask) -> tuple[Any, Sequence[Any]]:
-    """Return the Arrow type that holds every label, and the labels in it; labels of several kinds are text."""
-    import pyarrow as pa
-
-    kinds = {type(value) for value in task.label_values}
-    for known, arrow in (({bool}, pa.bool_()), ({int}, pa.int64()), ({int, float}, pa.float64())):
-        if kinds <= known:
-            return arrow, task.label_values
-    return pa.string(), task.labels

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.errors import BadRequestError
 from langchain_model_alignment.gathering import stream_from
 from langchain_model_alignment.labeling.cascade import Cascade
+from langchain_model_alignment.labeling.cells import cells_of, flat, written_labels
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled
 from langchain_model_alignment.labeling.kept import Kept, key_of
 from langchain_model_alignment.labeling.outputs import Output
@@ -68,6 +68,7 @@ class FilePass:
         self.tally = Tally(book.task)
         self.asked = self.unreadable = 0
         self._labels, self._book, self._output, self._kept = labels, book, output, kept
+        self._written = written_labels(book.task)
         self._rows = rows
         self._tell = tell
         self._in_flight: dict[bytes, asyncio.Future[Labeled]] = {}
@@ -128,8 +129,10 @@ class FilePass:
         self.tally.add(entry.row, found)
         if self.tally.failures[BadRequestError.__name__] == self.tally.rows >= min(_REFUSED, self._rows):
             raise BadRequestError(self.tally.first_error or "The model refused every request.")
-        flat = self._output.place_of(entry).suffix.lower() == ".csv"
-        entry.row.update(_cells(self._book, found, flat=flat))
+        cells = cells_of(self._written, found)
+        if self._output.place_of(entry).suffix.lower() == ".csv":
+            cells["principle_ids"] = flat(cells["principle_ids"])
+        entry.row.update(cells)
         self._output.write(entry, entry.row)
 
     def _report(self, *, last: bool = False) -> None:
@@ -148,13 +151,3 @@ class FilePass:
 def classifiers_of(labels: Labels) -> tuple[Classifier, ...]:
     """Return the classifier, or the two of a cascade."""
     return (labels.small, labels.large) if isinstance(labels, Cascade) else (labels,)
-
-
-def _cells(book: Rulebook, found: Labeled, *, flat: bool) -> dict[str, Any]:
-    ids = list(found.principle_ids)
-    return {
-        "prediction": None if found.label is None else book.task.label_values[found.label],
-        "confidence": None if found.confidence is None else round(found.confidence, 6),
-        "principle_ids": " ".join(ids) if flat else ids,
-        "error": found.error,
-    }

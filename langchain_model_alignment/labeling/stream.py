@@ -19,6 +19,7 @@ from langchain_model_alignment.constitution import digest
 from langchain_model_alignment.errors import AlignmentError, DataError
 from langchain_model_alignment.gathering import stream_from
 from langchain_model_alignment.labeling.cascade import Cascade, Saved
+from langchain_model_alignment.labeling.cells import ADDED, samples_of
 from langchain_model_alignment.labeling.classifier import Classifier, Prediction
 from langchain_model_alignment.labeling.file_pass import AHEAD, FilePass, Labels, Progress, classifiers_of
 from langchain_model_alignment.labeling.kept import Kept
@@ -204,7 +205,7 @@ async def alabel_file(
     out = Path(out)
     scans = await asyncio.to_thread(check_files, source, book, out)  # it reads every row, and the loop is the caller's
     labels = _labels(book, as_caller(model), large_model, below, explain=explain, threshold=threshold)
-    output = Output(out, scans, _added(book))
+    output = Output(out, scans, samples_of(book.task))
     with Kept(output.folder, _about(labels), anew=anew) as kept:  # from here on no other process is at work there
         output.begin()
         run = FilePass(labels, book, output, kept, sum(found.rows for found in scans.values()), tell)
@@ -252,7 +253,7 @@ def check_files(source: Source, book: Rulebook, out: Path) -> dict[Path, Scan]:
                 f"{file} has no column {', '.join(map(repr, missing))}; its columns are: "
                 f"{', '.join(found.columns[:20])}."
             )
-        if clash := [name for name in _added(book) if name in found.columns]:
+        if clash := [name for name in ADDED if name in found.columns]:
             raise DataError(f"{file} has a column {clash[0]!r} already, which would be overwritten; rename it.")
     if not any(found.rows for found in scans.values()):
         first = next((found.first_broken for found in scans.values() if found.first_broken), None)
@@ -278,12 +279,3 @@ def _about(labels: Labels) -> str:
         told += [book.fingerprint(), calibration, classifier.threshold, classifier.explain]
         told.append(classifier.caller.traits.identity)
     return digest(told)
-
-
-def _added(book: Rulebook) -> dict[str, list[Any]]:
-    """The columns that rows get, each with values that tell its type."""
-    values = list(book.task.label_values)
-    kinds = {type(value) for value in values}
-    alike = len(kinds) == 1 or kinds == {int, float}
-    labels = values if alike else [str(value) for value in values]
-    return {"prediction": labels, "confidence": [0.5], "principle_ids": [["p1"]], "error": [""]}

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from rich.console import Console
 pytest.importorskip("ray", reason='needs Ray: pip install "langchain-model-alignment[ray]"')
 from pyarrow import Table, parquet
 
+from langchain_model_alignment import Rulebook, label_file
 from langchain_model_alignment.cli.label_ray import label_with_ray
 from langchain_model_alignment.errors import ArtifactError, AuthenticationError, DataError
 from langchain_model_alignment.integrations.ray_session import ray_session
+from langchain_model_alignment.labeling.tables import read_entries
 from tests.fakes import ScriptedChatModel, http_error
 from tests.integration_tests.ray_cases import RAY_WARNINGS
-from tests.simulated import SimulatedWorld, book_of, rows
+from tests.simulated import TASK, LogprobModel, SimulatedWorld, book_of, logprob_message, rows
 
 pytestmark = pytest.mark.filterwarnings(*RAY_WARNINGS)
 
@@ -81,6 +84,15 @@ def write_csv(path: str, table: list[dict[str, Any]]) -> None:
         writer.writerows(table)
 
 
+def write(path: str, table: list[dict[str, Any]]) -> None:
+    if path.endswith(".csv"):
+        write_csv(path, table)
+    elif path.endswith(".jsonl"):
+        Path(path).write_text("".join(f"{json.dumps(row)}\n" for row in table), "utf-8")
+    else:
+        parquet.write_table(Table.from_pylist(table), path)
+
+
 def read_csv(folder: str) -> list[dict[str, str]]:
     found = []
     for path in Path(folder).iterdir():
@@ -124,6 +136,33 @@ def test_parquet_keeps_its_types(label: Label):
     written = parquet.read_table("out").sort_by("id")
     assert written.select(table.column_names).equals(table)
     assert written.column_names[-4:] == ["prediction", "confidence", "principle_ids", "error"]
+
+
+def answer(shares: dict[str, float], messages: list[BaseMessage]) -> Any:
+    first, second = shares
+    return logprob_message(
+        shares if messages[1].text[-1] in "02468" else {first: shares[second], second: shares[first]}
+    )
+
+
+def answering(shares: dict[str, float]) -> LogprobModel:
+    return LogprobModel(partial(answer, shares))
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("values", [(True, False), (1, 0.5), (True, "unsure"), ("yes", "no")], ids=str)
+def test_what_is_added_is_the_same_as_without_ray(label: Label, values: tuple[Any, Any], kind: str):
+    write("rows." + kind, rows(6))
+    task = TASK.model_copy(update={"label_values": values})
+    book = Rulebook.of(task, {}, scoring="logprob")
+    book.save("rulebook.json")
+    make = partial(answering, {task.labels[0]: 0.7123456789, task.labels[1]: 0.2876543211})
+    label(f"rows.{kind}", make)
+    label_file(f"rows.{kind}", book, make(), f"here.{kind}")
+    there = {entry.row["text"]: entry.row for file in Path("out").iterdir() for entry in read_entries(file)}
+    here = [entry.row for entry in read_entries(Path(f"here.{kind}"))]
+    assert repr([there[row["text"]] for row in here]) == repr(here)  # 1 is not 1.0 in a file
+    assert len({row["prediction"] for row in here} - {None, ""}) == 2
 
 
 def test_when_every_row_fails_the_rows_are_written_and_the_exit_code_is_1(label: Label):

@@ -24,11 +24,12 @@ from langchain_model_alignment.errors import (
     DataError,
 )
 from langchain_model_alignment.labeling.outputs import failures_of, unfinished
+from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.stream import FileLabels, Progress
 from langchain_model_alignment.labeling.tables import read_entries, scan
 from langchain_model_alignment.usage import Budget
 from tests.fakes import ScriptedChatModel, http_error
-from tests.simulated import ANIMALS, SimulatedWorld, book_of, row_in, rows
+from tests.simulated import ANIMALS, TASK, SimulatedWorld, book_of, row_in, rows
 
 BOOK = book_of({"yes": [f"The text speaks of a {name}." for name in ANIMALS]})
 OUT = Path("out.csv")
@@ -167,6 +168,25 @@ def test_what_cannot_be_copied_to_another_file_system_leaves_nothing_half_there(
     llm = model()
     label(llm=llm)
     assert (llm.calls, len(read(OUT))) == (0, 3)
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("labels", [(True, "unsure"), (1, "unsure")])
+def test_labels_of_several_kinds_are_text_in_every_kind_of_file(kind: str, labels: tuple[Any, Any]):
+    if kind == ".parquet":
+        pytest.importorskip("pyarrow", reason='pip install -e ".[parquet]"')
+    write("in.csv", rows(2))
+    task = TASK.model_copy(update={"label_values": labels})
+    answers = iter(task.labels)
+    label_file("in.csv", Rulebook.of(task, {}), model(lambda _: next(answers)), f"out{kind}")
+    assert [row["prediction"] for row in read(f"out{kind}")] == [str(value) for value in labels]
+
+
+def test_half_a_character_in_what_a_provider_said_does_not_end_a_run_into_parquet():
+    pytest.importorskip("pyarrow", reason='pip install -e ".[parquet]"')
+    write("in.csv", rows(2))
+    label(llm=model(lambda m: http_error(400, "odd \udc9f") if "0x1" in m[1].text else "no"), out="out.parquet")
+    assert "odd ?" in read("out.parquet")[1]["error"]
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------
