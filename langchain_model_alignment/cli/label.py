@@ -37,10 +37,17 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
+_PRICES = {"input_price", "output_price", "large_input_price", "large_output_price"}
+_UNKNOWN = {
+    Engine.HERE: {"address", "workers", "calls_per_minute"},
+    Engine.RAY: {"large_model", "below", "cache", "resume", *_PRICES},
+}
+
 Price = Annotated[float | None, typer.Option(min=0, help="Price of 1,000,000 tokens, to tell what a cascade saved.")]
 
 
 def run_label(
+    context: typer.Context,
     data: Annotated[list[str], typer.Argument(help="The rows: .csv, .json, .jsonl or .parquet files, folders, globs.")],
     rulebook: Annotated[Path, typer.Option(help="The rulebook.json of a training run.")],
     out: Annotated[
@@ -65,7 +72,11 @@ def run_label(
         bool, typer.Option("--resume/--anew", help="Go on where the same command stopped, or forget that.")
     ] = True,
     engine: Annotated[
-        Engine, typer.Option(help="Where: in this process, or on Ray, on this machine or a cluster.")
+        Engine,
+        typer.Option(
+            help="Where: in this process, or on Ray, on this machine or a cluster. On Ray a broken line ends the run, "
+            "and what was stopped begins anew, in a new folder."
+        ),
     ] = Engine.HERE,
     address: Annotated[str | None, typer.Option(help="With Ray: the cluster's address, such as 10.0.0.5:6379.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="With Ray: how many processes label.")] = 2,
@@ -79,8 +90,10 @@ def run_label(
 ) -> None:
     """Label the rows of files by a rulebook. Stopped or killed, the same command goes on and pays nothing twice."""
     console = Console()
+    _refuse_for(engine, context)
     if engine is Engine.RAY:
-        _refuse_with_ray(data, large_model=large_model, cache=cache)
+        if len(data) > 1:
+            raise ConfigurationError("Ray reads one file, folder or glob; give a single one.")
         from langchain_model_alignment.cli.label_ray import label_with_ray
 
         label_with_ray(
@@ -133,11 +146,15 @@ def run_label(
         raise typer.Exit(1)
 
 
-def _refuse_with_ray(data: list[str], **others: object) -> None:
-    if len(data) > 1:
-        raise ConfigurationError("Ray reads one file, folder or glob; give a single one.")
-    if given := [name for name, value in others.items() if value is not None]:
-        raise ConfigurationError(f"--{given[0].replace('_', '-')} is not there on Ray; leave it out, or --engine ray.")
+def _refuse_for(engine: Engine, context: typer.Context) -> None:
+    """Refuse options that would change nothing where the rows are labeled."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in _UNKNOWN[engine] and source is not None and source.name != "DEFAULT":
+            name = "/".join([*option.opts, *option.secondary_opts])
+            if engine is Engine.RAY:
+                raise ConfigurationError(f"{name} is not there on Ray; leave it out, or --engine ray.")
+            raise ConfigurationError(f"{name} is there only on Ray; leave it out, or add --engine ray.")
 
 
 @contextmanager

@@ -287,8 +287,28 @@ def test_a_cascade_tells_what_it_saved(label: Run):
     assert "In money, by the prices given: about" in said
 
 
-@pytest.mark.parametrize("option", [["--large-model", "local"], ["--cache", "a.sqlite"]])
-def test_what_is_not_there_on_ray_is_refused_before_anything_starts(label: Run, option: list[str]):
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        (["--large-model", "local"], "--large-model"),
+        (["--cache", "a.sqlite"], "--cache"),
+        (["--anew"], "--resume/--anew"),
+        (["--below", "0.8"], "--below"),
+        (["--input-price", "1"], "--input-price"),
+        (["--output-price", "1"], "--output-price"),
+        (["--large-input-price", "1"], "--large-input-price"),
+        (["--large-output-price", "1"], "--large-output-price"),
+    ],
+)
+def test_what_is_not_there_on_ray_is_refused_before_anything_starts(label: Run, option: list[str], name: str):
     result = label("--engine", "ray", *option)
     assert result.exit_code == 1
-    assert f"{option[0]} is not there on Ray" in str(result.exception or result.output)
+    assert f"{name} is not there on Ray" in str(result.exception or result.output)
+
+
+@pytest.mark.parametrize("option", [["--workers", "3"], ["--address", "x:1"], ["--calls-per-minute", "9"]])
+def test_what_is_there_only_on_ray_is_refused_without_it(label: Run, option: list[str]):
+    result = label(*option)
+    assert result.exit_code == 1
+    assert f"{option[0]} is there only on Ray" in str(result.exception or result.output)
+    assert not Path("out.csv").exists()
