@@ -78,10 +78,9 @@ def check_out(out: Path, source: Source, files: Sequence[Path]) -> None:
     if len(set(places.values())) < len(places):
         raise DataError(f"Two of the tables would be written to the same file in {out}; label them one by one.")
     read = {_identity(file) for file in files if file.exists()}
-    for place in (*places.values(), failures_of(out)):
+    for place in (*places.values(), *parts.values(), failures_of(out), _failures(out)):
         if place.exists() and _identity(place) in read:
             raise DataError(f"{place} is a table to be labeled, and would be written over; write to another place.")
-    for place in (*places.values(), *parts.values(), failures_of(out), _failures(out)):
         if finds(source, place):
             raise DataError(
                 f"{place} would lie among the tables to be labeled, and be one of them the next time; write to another "
