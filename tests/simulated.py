@@ -70,9 +70,9 @@ class SimulatedWorld:
     def __call__(self, messages: list[BaseMessage]) -> Any:
         kind = kind_of(messages)
         if kind == "label":
-            return self.label(messages[0].text, row_in(messages[1]))
+            return self.label(messages[0].text, row_in(messages[-1]))
         if kind == "deciding":
-            return self.deciding(messages[0].text, row_in(messages[1]))
+            return self.deciding(messages[0].text, row_in(messages[-3]))
         if kind == "edits":
             return json.dumps({"edits": [self.edit(text) for text in rows_in(messages)]})
         return self.sentence(rows_in(messages)[-1])
@@ -136,7 +136,7 @@ class LogprobWorld(SimulatedWorld):
     def __call__(self, messages: list[BaseMessage]) -> Any:
         if kind_of(messages) != "label":
             return super().__call__(messages)
-        sure = 0.9 if self.label(messages[0].text, row_in(messages[1])) == "yes" else 0.6
+        sure = 0.9 if self.label(messages[0].text, row_in(messages[-1])) == "yes" else 0.6
         return logprob_message({"yes": sure, "no": 1 - sure})
 
 
@@ -212,6 +212,35 @@ class SeveralWorld(SimulatedWorld):
         return {"kind": "add", "label": "yes" if found else "no", "text": sentence, "reason": "a mistake shows it"}
 
 
+class CaseWorld(SimulatedWorld):
+    """The same world with a labeler that makes nothing of principles and goes by the rows that it is shown with labels.
+
+    Args:
+        follows: Whether it does; otherwise they only make it think of something else now and then.
+        noise: The share of rows whose answer is luck, another draw for every other prompt.
+    """
+
+    def __init__(self, *, follows: bool = True, noise: float = 0.0) -> None:
+        super().__init__()
+        self.follows = follows
+        self.luck = noise
+
+    def __call__(self, messages: list[BaseMessage]) -> Any:
+        if kind_of(messages) != "label":
+            return super().__call__(messages)
+        row, cases = row_in(messages[-1]), cases_in(messages)
+        if chance("whether", row) < self.luck:
+            return "yes" if chance(cases, row) < 0.5 else "no"
+        known = self.knows | {name for text, label in cases if label == "yes" for name in text.split() if self.follows}
+        return "yes" if set(row.split()) & known & set(ANIMALS) else "no"
+
+
+def cases_in(messages: Sequence[BaseMessage]) -> list[tuple[str, str]]:
+    """The rows that a request for a label shows with their labels."""
+    shown = list(messages[1:-1])
+    return [(row_in(asked), said.text) for asked, said in zip(shown[::2], shown[1::2], strict=True)]
+
+
 def small_model() -> LogprobModel:
     """A model that is taken for a small one by its name, in the world of checklists."""
     return LogprobModel(ChecklistWorld(), model_name="tiny-1.5b")
@@ -220,7 +249,7 @@ def small_model() -> LogprobModel:
 def kind_of(messages: Sequence[BaseMessage]) -> str:
     """What a request is for: a label, the principle that decided, edits, or a sentence."""
     if messages[0].text.startswith(QUESTION):
-        return "label" if len(messages) == 2 else "deciding"
+        return "label" if messages[-1].text.startswith("text: ") else "deciding"
     return "edits" if '"second_text"' in messages[-1].text else "sentence"
 
 

@@ -12,7 +12,7 @@ from langchain_model_alignment.usage import Usage
 
 __all__ = ["Asked", "Record", "RunFolder", "TestScores"]
 
-_FIXED = ("ordered", "seed", "model", "train_model", "metric", "pos_label", "evaluation")
+_FIXED = ("ordered", "seed", "model", "train_model", "metric", "pos_label", "evaluation", "max_precedents")
 """Arguments that may not change while a run goes on."""
 
 
@@ -34,6 +34,7 @@ class Asked(BaseModel):
     metric: str
     pos_label: str | None
     evaluation: str
+    max_precedents: int = 0
     concurrency: int
     budget: dict[str, float | None]
 

@@ -72,6 +72,9 @@ def run_train(
     metric: Annotated[Metric, typer.Option(help="What rulebooks are compared by.")] = Metric.accuracy,
     pos_label: Annotated[str | None, typer.Option(help="For f1_binary: the label whose F1 counts.")] = None,
     evaluation: Annotated[Evaluation, typer.Option(help="race lets candidates leave early.")] = Evaluation.race,
+    max_precedents: Annotated[
+        int, typer.Option(min=0, help="Training rows that the rulebook may show with their labels.")
+    ] = 0,
     concurrency: Annotated[int, typer.Option(min=1, help="How many calls run at once.")] = 32,
     max_calls: Annotated[int | None, typer.Option(min=1, help="Model calls that the run may make.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens that it may use, in and out.")] = None,
@@ -95,7 +98,11 @@ def run_train(
         raise DataError('--ordered needs the labels in their order; give them, as in --labels "bad,fair,good".')
     train_rows = read_table(data, [*inputs, label])
     hparams = TrainingHyperparameters(
-        seed=seed, score_fn=metric.value, pos_label=pos_label, evaluation=evaluation.value
+        seed=seed,
+        score_fn=metric.value,
+        pos_label=pos_label,
+        evaluation=evaluation.value,
+        max_precedents=max_precedents,
     )
     with about(data):
         named = tuple(name.strip() for name in labels.split(",") if name.strip()) if labels else None
@@ -122,6 +129,7 @@ def run_train(
         metric=metric.value,
         pos_label=pos_label,
         evaluation=evaluation.value,
+        max_precedents=max_precedents,
         concurrency=concurrency,
         budget=budget.model_dump(),
     )

@@ -61,7 +61,8 @@ async def screen(
     With log probabilities the bias is learned on the calibration rows, and the likelihood of the right labels under it
     is compared: it tells small differences apart that the share of right rows does not. With labels read as text, the
     share of mistakes mended is set against the share of right rows spoilt; that a candidate mends the mistake it was
-    made from says nothing, and one that mends no other is not asked for the rest.
+    made from says nothing, and one that mends no other is not asked for the rest. A row that the candidate shows with
+    its label is not asked at all.
 
     Returns:
         The candidate, calibrated, and its gain.
@@ -70,9 +71,12 @@ async def screen(
         candidate = await training.calibrate(candidate, config)
         losses = [r.calibration.loss if r.calibration else 0.0 for r in (parent, candidate)]
         return candidate, losses[0] - losses[1]
+    wrong, right = ([row for row in rows if not candidate.shows(row.text)] for rows in (wrong, right))
+    shown = any(not parent.shows(p.text) for p in candidate.precedents)
+    own = 0 if shown else 1  # a precedent's own mistake has been left out already
     mended = await _count_right(training, candidate, wrong, config)
-    gain = share * (mended - 1) / max(1, len(wrong) - 1)
-    if mended < 2 or not right:
+    gain = share * (mended - own) / max(1, len(wrong) - own)
+    if mended <= own or not right:
         return candidate, gain
     spoilt = len(right) - await _count_right(training, candidate, right, config)
     return candidate, gain - (1 - share) * spoilt / len(right)
@@ -129,7 +133,7 @@ def still_racing(
         training: The run.
         parent: What the parent did on all validation rows.
         candidates: What each candidate did on the rows so far, as many for each.
-        sizes: Each candidate's number of principles and of characters.
+        sizes: Each candidate's number of principles and precedents, and of their characters.
         hopeful: Whether each gained on training rows; then it may be a little behind after the first block.
 
     Returns:

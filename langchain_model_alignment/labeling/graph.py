@@ -132,6 +132,7 @@ class _Nodes:
                 written.check_task(self._training.task)
                 # The task may say by now that labels are ordered.
                 written = written.model_copy(update={"task": self._training.task})
+                self._training.check_precedents(written)
             if written.score is None:
                 written = await self._training.settle(written, config)
                 empty = empty.model_copy(update={"scoring": written.scoring})
@@ -185,13 +186,14 @@ class _Nodes:
             return {**changed, "budget": str(error)}
         for kind in (*mined.failed, *proposals.failed):
             current["failures"][kind] = current["failures"].get(kind, 0) + 1
+        known = set(state["tried"])
         others = [Rulebook.model_validate(state["candidates"][id]["rulebook"]) for id in state["best"][1:2]]
         extra = [
             ("deletion", mutate.deletion(rulebook)),
             ("deletion", mutate.thinning(rulebook)),
-            *(("crossover", mutate.crossover(rulebook, other)) for other in others),
+            *(("crossover", mutate.crossover(rulebook, other, hparams.max_precedents)) for other in others),
+            *(("precedent", p) for p in mutate.precedents(self._training, rulebook, mined, known)),
         ]
-        known = set(state["tried"])
         put_up: dict[str, CandidateState] = {parent_id: {**parent, "rulebook": as_json(rulebook)}}
         number, refused = state["number"], current["refused"]
         pool = [("proposal", p) for p in proposals.found[: hparams.max_candidates]]
@@ -235,7 +237,8 @@ class _Nodes:
         changed: dict[str, CandidateState] = {}
         known, number = set(state["tried"]), state["number"]
         parent = Rulebook.model_validate(state["candidates"][parent_id]["rulebook"])
-        joint = mutate.combine([(proposal_of(racing[id]["record"]), gains[id]) for id in racing], _COMBINED)
+        room = self._training.hparams.max_precedents - len(parent.precedents)
+        joint = mutate.combine([(proposal_of(racing[id]["record"]), gains[id]) for id in racing], _COMBINED, room)
         if joint is not None:
             kept, _ = mutate.refine(self._training, parent, [joint], known)
             for applied, after in kept:
@@ -311,8 +314,7 @@ class _Nodes:
         best = select.choose(self._training, finished, order, self._keep, next(iter(state["best"]), None))
         idle = 0 if best[:1] != state["best"][:1] else state["idle"] + 1
         record, usage = self._written_down(state, best[0])
-        everything = current["sampled"] == len(self._training.training)
-        wrong = current["wrong"] if step and everything else None
+        wrong = current["wrong"] if step and self._all_seen(state) else None
         patience = self._training.hparams.patience
         why = state["budget"] or select.why_stop(step, state.get("steps", 1), idle, patience, wrong)
         self._tell({"type": "step", "record": record, "usage": usage.model_dump()})
@@ -335,6 +337,11 @@ class _Nodes:
             "usage": usage.model_dump(),
             "stopped": why,
         }
+
+    def _all_seen(self, state: LabelerState) -> bool:
+        """Whether the step labeled every training row that could be a mistake."""
+        parent = Rulebook.model_validate(state["candidates"][state["current"]["parent"] or ""]["rulebook"])
+        return state["current"]["sampled"] == len(self._training.unshown(parent))
 
     def _written_down(self, state: LabelerState, best: str) -> tuple[StepRecord, Usage]:
         """The record of the step that ends, and what the whole run has used, earlier processes included."""

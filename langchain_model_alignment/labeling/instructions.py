@@ -5,6 +5,7 @@ with the row, so that a prompt cache serves all but the row. Requests of the tra
 examples, likewise. Rows, labels and principles are put in as values; none is ever read as a template.
 """
 
+import json
 from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -76,12 +77,24 @@ def checklist_examples() -> list[BaseMessage]:
 
 
 def checklist(
-    question: str, labels: Sequence[str], codes: Sequence[str] | None, statements: Sequence[str], row: str
+    question: str,
+    labels: Sequence[str],
+    codes: Sequence[str] | None,
+    statements: Sequence[str],
+    row: str,
+    answered: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """Ask of each principle whether it is true of a row, and then for the label."""
+    """Ask of each principle whether it is true of a row, and then for the label, of which some rows show examples."""
     names = labels if codes is None else [f"{code} ({label})" for code, label in zip(codes, labels, strict=True)]
     numbered = "\n".join(f"{n}. {sentence}" for n, sentence in enumerate(statements, 1))
-    return f"Question: {question}\nLabels: {', '.join(names)}\nStatements:\n{numbered}\nText: {row}"
+    shown = "".join(f"- {_quoted(text)} label: {answer}\n" for text, answer in answered)
+    examples = f"Examples:\n{shown}" if shown else ""
+    return f"Question: {question}\nLabels: {', '.join(names)}\n{examples}Statements:\n{numbered}\nText: {row}"
+
+
+def _quoted(text: str) -> str:
+    """A text in one line and in quotation marks that nothing in it can close."""
+    return json.dumps(" ".join(text.split()), ensure_ascii=False)
 
 
 def principle_line(label: str, sentence: str) -> str:

@@ -1,7 +1,7 @@
 """The first half of a step: find mistakes, ask for edits, and drop what need not be tried."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from langchain_core.runnables import RunnableConfig
 
@@ -9,13 +9,14 @@ from langchain_model_alignment.constitution import Add, Delete, Edit
 from langchain_model_alignment.errors import AuthenticationError, EditError, ModelError
 from langchain_model_alignment.gathering import gather_from
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled
+from langchain_model_alignment.labeling.precedents import AddPrecedent, DropPrecedent, RulebookEdit
 from langchain_model_alignment.labeling.proposers import Mined, Proposal
 from langchain_model_alignment.labeling.rulebook import Evidence, Rulebook
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.labeling.training import Training
 from langchain_model_alignment.wording import near_duplicate, quotes, stems_in
 
-__all__ = ["combine", "crossover", "deletion", "mine", "refine", "thinning", "with_evidence"]
+__all__ = ["combine", "crossover", "deletion", "mine", "precedents", "refine", "thinning", "with_evidence"]
 
 _QUOTE = 8  # words in a row that make a quotation
 _FEW = 8  # rows that are worth another round of calls
@@ -29,7 +30,9 @@ async def mine(training: Training, rulebook: Rulebook, config: RunnableConfig | 
         The rows with what was said of them, and the classifier that said it. Failed calls are neither right nor wrong.
     """
     want = training.proposer.wants(training.hparams.n_incorrect_predictions_to_sample)
-    rows, size = list(training.sample(rulebook.steps + 1)), training.hparams.n_mining_examples
+    # What is shown with its answer is neither a mistake nor a success.
+    rows = [row for row in training.sample(rulebook.steps + 1) if not rulebook.shows(row.text)]
+    size = training.hparams.n_mining_examples
     wrong: list[tuple[Row, Labeled]] = []
     right: list[tuple[Row, Labeled]] = []
     failed: list[str] = []
@@ -106,13 +109,19 @@ def refine(
         edits = []
         for edit in proposal.edits:
             others = [(p.label, p.text) for p in rulebook.constitution if not isinstance(edit, Edit) or p.id != edit.id]
-            trouble = _trouble(training, rulebook, edit, [*others, *said]) if isinstance(edit, Add | Edit) else ""
-            if trouble:
-                refused.append(f"{trouble}: {edit.text}" if isinstance(edit, Add | Edit) else trouble)
+            trouble = ""
+            if isinstance(edit, Add | Edit):
+                trouble = _trouble(training, rulebook, edit, [*others, *said])
+            elif isinstance(edit, AddPrecedent) and edit.row not in training.citable:
+                trouble = "is no training row, or reads like one that rulebooks are compared on"
+            if trouble and isinstance(edit, Add | Edit | AddPrecedent):
+                refused.append(f"{trouble}: {edit.text}")
             else:
                 edits.append(edit)
         # Of a bundle the rest is still worth a try; a merge or a split is all or nothing.
-        whole = len(edits) == len(proposal.edits) or all(isinstance(edit, Add) for edit in proposal.edits)
+        whole = len(edits) == len(proposal.edits) or all(
+            isinstance(edit, Add | AddPrecedent) for edit in proposal.edits
+        )
         if not edits or not whole:
             continue
         try:
@@ -146,7 +155,9 @@ def _trouble(training: Training, rulebook: Rulebook, edit: Add | Edit, others: S
 
 
 def _crowded(training: Training, before: Rulebook, after: Rulebook) -> str:
-    """Say which label has more principles than it may, and has not had them before."""
+    """Say what there are too many of and were not before: the principles of a label, or precedents."""
+    if (n := len(after.precedents)) > max(allowed := training.hparams.max_precedents, len(before.precedents)):
+        return f"there would be {n} precedents, and {allowed} is the most"
     most = training.hparams.max_principles_per_label
     old = before.by_label()
     for label, principles in after.by_label().items():
@@ -178,31 +189,84 @@ def thinning(rulebook: Rulebook) -> Proposal | None:
     return Proposal(tuple(Delete(id=id) for id in idle), reason) if idle else None
 
 
-def crossover(best: Rulebook, other: Rulebook) -> Proposal | None:
-    """Return what another good rulebook says and the best one does not, as additions to the best one."""
+def precedents(training: Training, rulebook: Rulebook, mined: Mined, known: Collection[str]) -> list[Proposal]:
+    """Return what may be tried with precedents: the hardest mistakes to be shown with their labels, one each.
+
+    The surest mistakes are the hardest. Where there is no room, each takes the place of another precedent; and one of
+    those that are there may go.
+
+    Args:
+        training: The run.
+        rulebook: What made the mistakes.
+        mined: The mistakes.
+        known: Fingerprints of rulebooks that were tried already.
+    """
+    most, shown = training.hparams.max_precedents, rulebook.precedents
+    if not most:
+        return []
+    hard = sorted(
+        (pair for pair in mined.wrong if pair[0].id in training.citable), key=lambda pair: -(pair[1].confidence or 0.0)
+    )
+    found: list[Proposal] = []
+    for row, _ in hard:
+        if len(found) == training.hparams.n_incorrect_predictions_to_sample:
+            break
+        add = AddPrecedent(row=row.id, text=row.text, label=training.task.labels[row.label or 0])
+        edits: tuple[RulebookEdit, ...] = (add,)
+        if len(shown) >= most:
+            edits = (DropPrecedent(row=shown[len(found) % len(shown)].row), add)
+        if rulebook.apply(edits).fingerprint() not in known:
+            found.append(Proposal(edits, "a hard mistake, shown with its label", (row.id,)))
+    if shown:
+        doubted = shown[rulebook.steps % len(shown)].row
+        found.append(Proposal((DropPrecedent(row=doubted),), "whether this precedent is still of use"))
+    return found
+
+
+def crossover(best: Rulebook, other: Rulebook, most_precedents: int = 0) -> Proposal | None:
+    """Return what another good rulebook says and shows and the best one does not, as additions to the best one.
+
+    Args:
+        best: The rulebook to add to.
+        other: The other one.
+        most_precedents: How many precedents there may be in all.
+    """
     own = [p.text for p in best.constitution]
-    adds = [
+    adds: list[RulebookEdit] = [
         Add(text=p.text, label=p.label, condition=p.condition, evidence=p.evidence, reason=p.reason)
         for p in other.enabled()
         if not any(near_duplicate(text, p.text) for text in own)
     ]
+    room = max(0, most_precedents - len(best.precedents))
+    adds += [AddPrecedent(**p.model_dump()) for p in other.precedents if not best.shows(p.text)][:room]
     return Proposal(tuple(adds), "what the runner-up says besides") if adds else None
 
 
-def combine(gains: Sequence[tuple[Proposal, float]], most: int) -> Proposal | None:
+def combine(gains: Sequence[tuple[Proposal, float]], most: int, room: int = 0) -> Proposal | None:
     """Return the proposals that gained on training rows as one, the best first; None where fewer than two did.
 
-    Two that change the same principle exclude each other.
+    Two that change the same principle or precedent exclude each other.
+
+    Args:
+        gains: The proposals, and what each gained.
+        most: How many may be taken.
+        room: How many more precedents there may be.
     """
     chosen: list[Proposal] = []
-    touched: set[str] = set()
+    touched: set[str | None] = set()
     for proposal, _ in sorted((pair for pair in gains if pair[1] > 0), key=lambda pair: -pair[1]):
-        named = {edit.id for edit in proposal.edits if not isinstance(edit, Add)}
-        if len(chosen) < most and not named & touched:
+        named = {_changed_by(edit) for edit in proposal.edits if not isinstance(edit, Add)}
+        more = sum(isinstance(e, AddPrecedent) - isinstance(e, DropPrecedent) for e in proposal.edits)
+        if len(chosen) < most and not named & touched and more <= max(room, 0):
             chosen.append(proposal)
             touched |= named
+            room -= more
     if len(chosen) < 2:
         return None
     evidence = tuple(dict.fromkeys(id for proposal in chosen for id in proposal.evidence))
     edits = tuple(edit for proposal in chosen for edit in proposal.edits)
     return Proposal(edits, f"{len(chosen)} edits that each gained on training rows", evidence)
+
+
+def _changed_by(edit: RulebookEdit) -> str | None:
+    return edit.row if isinstance(edit, AddPrecedent | DropPrecedent) else edit.id

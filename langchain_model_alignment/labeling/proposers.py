@@ -9,9 +9,9 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.calls import Caller
-from langchain_model_alignment.constitution import PrincipleEdit
 from langchain_model_alignment.errors import AuthenticationError, ModelError
 from langchain_model_alignment.labeling.classifier import Labeled
+from langchain_model_alignment.labeling.precedents import RulebookEdit
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.models import limit_of
@@ -42,12 +42,12 @@ class Proposal:
     """Edits to try together, and why.
 
     Attributes:
-        edits: Primitive edits of the rulebook's constitution.
+        edits: Primitive edits of the rulebook.
         reason: In a few words for a reader.
         evidence: Ids of the rows behind it.
     """
 
-    edits: tuple[PrincipleEdit, ...]
+    edits: tuple[RulebookEdit, ...]
     reason: str = ""
     evidence: tuple[str, ...] = ()
 

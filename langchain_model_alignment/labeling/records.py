@@ -51,6 +51,8 @@ class TrainingHyperparameters(Value):
     max_candidates: int = 6
     """Proposals that a step tries, at most; a deletion, a crossover and a combination come on top."""
     max_principles_per_label: int = 8
+    max_precedents: int = 0
+    """Training rows that a rulebook may show with their labels, chosen from hard mistakes like any other edit."""
     n_mining_examples: int = 32
     """Training rows that a step labels at least, to find mistakes."""
     n_calibration_examples: int = 40
@@ -80,7 +82,7 @@ class TrainingHyperparameters(Value):
             *(("n_incorrect_predictions_to_sample", 1), ("n_mutations_to_try", 1), ("n_best", 1)),
             *(("n_validation_examples", 1), ("max_candidates", 1), ("max_principles_per_label", 1), ("patience", 1)),
             *(("n_mining_examples", 1), ("n_calibration_examples", 2), ("n_screening_examples", 0)),
-            *(("n_evidence_examples", 0), ("block_size", 1)),
+            *(("n_evidence_examples", 0), ("block_size", 1), ("max_precedents", 0)),
         ):
             if (given := getattr(self, name)) is not None and given < least:
                 raise DataError(f"The hyperparameter {name} is {given}; give at least {least}.")
@@ -99,7 +101,7 @@ class CandidateRecord(TypedDict):
 
     id: str
     parent: str | None
-    origin: Literal["initial", "zero-shot", "proposal", "combination", "deletion", "crossover"]
+    origin: Literal["initial", "zero-shot", "proposal", "combination", "deletion", "crossover", "precedent"]
     reason: str
     """Why it was proposed."""
     edits: list[dict[str, Any]]

@@ -26,6 +26,7 @@ from langchain_model_alignment.labeling.page import (
     table,
     tag,
 )
+from langchain_model_alignment.labeling.precedents import Precedent
 from langchain_model_alignment.labeling.records import CandidateRecord, Mistake, StepRecord, TrainingResult
 from langchain_model_alignment.labeling.scorecard import distance_text
 from langchain_model_alignment.labeling.story import (
@@ -146,6 +147,9 @@ def _rulebook(result: TrainingResult) -> Html:
     if bare := [label for label in result.rulebook.task.labels if not groups[label]]:
         names = [[", " if at else "", tag("bdi", label)] for at, label in enumerate(bare)]
         parts.append(tag("p", "Without a principle: ", names, ".", class_="note"))
+    if cited := result.rulebook.precedents:
+        rows = [_precedent(precedent, story.get(f"row {precedent.row}", [])) for precedent in cited]
+        parts.append(tag("section", tag("h3", "Precedents: training rows that are shown with their labels"), rows))
     gone = [_event(event, id) for id, events in story.items() for event in events if event.done == "taken out"]
     if gone:
         parts.append(tag("section", tag("h3", "Taken out on the way"), tag("ul", gone, class_="story")))
@@ -239,6 +243,12 @@ def _principle(principle: Principle, result: TrainingResult, events: list[Event]
         ),
         class_="principle" if principle.enabled else "principle off",
     )
+
+
+def _precedent(precedent: Precedent, events: list[Event]) -> Html:
+    words = tag("p", tag("b", tag("bdi", precedent.label)), ": ", tag("bdi", precedent.text), class_="words")
+    told = tag("ul", [_event(event) for event in events], class_="story") if events else None
+    return tag("div", tag("div", precedent.row[:6], class_="id"), tag("div", words, told), class_="principle")
 
 
 def _step(step: StepRecord, before: StepRecord | None, metric: str) -> Html:

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from langchain_core.messages import BaseMessage, SystemMessage
-from pydantic import Field, ValidationError, model_validator
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from langchain_model_alignment.artifacts import one_line, read_json, write_text
-from langchain_model_alignment.constitution import Add, Constitution, Principle, PrincipleEdit, Value, digest
+from langchain_model_alignment.constitution import Add, Constitution, Principle, Value, digest
 from langchain_model_alignment.errors import ArtifactError, DataError, EditError
-from langchain_model_alignment.labeling import instructions
+from langchain_model_alignment.labeling import instructions, precedents
 from langchain_model_alignment.labeling.calibration import Calibration
+from langchain_model_alignment.labeling.precedents import AddPrecedent, Precedent, RulebookEdit
 from langchain_model_alignment.labeling.scoring import MOST_CHECKS, codes_for
 from langchain_model_alignment.labeling.task import LabelingTask
 
@@ -62,6 +63,8 @@ class Rulebook(Value):
     version: Literal[1] = 1
     task: LabelingTask
     constitution: Constitution = Constitution()
+    precedents: tuple[Precedent, ...] = ()
+    """Training rows that are shown with their labels, where principles alone do not carry a model."""
     scoring: Scoring = "text"
     layout: Layout = "row"
     calibration: Calibration | None = None
@@ -73,6 +76,23 @@ class Rulebook(Value):
     score: Score | None = None
     steps: int = 0
     """Training steps behind it, so that the next one looks at other rows."""
+
+    @model_validator(mode="after")
+    def _precedents_fit(self) -> Self:
+        adds = [AddPrecedent(**p.model_dump()) for p in self.precedents]
+        try:
+            precedents.changed((), adds, self.task.labels)
+        except EditError as error:
+            raise ValueError(str(error).removesuffix(".")) from None
+        return self
+
+    @model_serializer(mode="wrap")
+    def _plain(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave precedents out where there are none: such a file is what it was before there could be any."""
+        value: dict[str, Any] = plain(self)
+        if not self.precedents:
+            value.pop("precedents", None)
+        return value
 
     @classmethod
     def of(cls, task: LabelingTask, principles: Mapping[Any, Sequence[str]], **fields: Any) -> Self:
@@ -141,35 +161,54 @@ class Rulebook(Value):
 
     def prefix(self) -> list[BaseMessage]:
         """Return the messages of a request before the one that holds the row."""
-        if self.is_checklist:
+        if self.is_checklist:  # precedents stand in the question there: nobody knows which principles they meet
             return instructions.checklist_examples()
-        return [SystemMessage(self.system_text())]
+        messages: list[BaseMessage] = [SystemMessage(self.system_text())]
+        for text, answer in self._answered():
+            messages += [HumanMessage(self.human_text(text)), AIMessage(answer)]
+        return messages
 
     def human_text(self, row: str) -> str:
         """Return the message of a request that ends with a row."""
         if self.is_checklist:
             sentences = [p.sentence() for p in self.enabled()]
-            return instructions.checklist(self.task.question, self.task.labels, self.codes, sentences, row)
+            task = self.task
+            return instructions.checklist(task.question, task.labels, self.codes, sentences, row, self._answered())
         return row if self.layout == "row" else instructions.asked_again(row, self.task.question)
 
-    def apply(self, edits: Iterable[PrincipleEdit]) -> Self:
-        """Return the rulebook after edits of its principles; what was learned with the old ones is left behind."""
-        edits = tuple(edits)
-        for edit in edits:
+    def shows(self, text: str) -> bool:
+        """Tell whether a row with this text is a precedent: shown with its answer, it tells nothing of the rulebook."""
+        return any(p.text == text for p in self.precedents)
+
+    def apply(self, edits: Iterable[RulebookEdit]) -> Self:
+        """Return the rulebook after edits; what was learned with the old principles and precedents is left behind.
+
+        Raises:
+            EditError: An edit names a principle or a precedent that is not there, or adds one that may not be.
+        """
+        of_principles, of_precedents = precedents.parted(edits)
+        for edit in of_principles:
             if isinstance(edit, Add) and edit.label not in self.task.labels:
                 known = ", ".join(self.task.labels[:20])
                 raise EditError(f"{edit.label!r} is no label of this task; its labels are: {known}.")
-        constitution = self.constitution.apply_all(edits)
+        constitution = self.constitution.apply_all(of_principles)
+        shown = precedents.changed(self.precedents, of_precedents, self.task.labels)
         before = {(p.id, p.sentence()) for p in self.constitution}
         unchanged = {p.id for p in constitution if (p.id, p.sentence()) in before}
         evidence = {id: found for id, found in self.evidence.items() if id in unchanged}
-        return self.model_copy(
-            update={"constitution": constitution, "calibration": None, "score": None, "evidence": evidence}
-        )
+        kept = {"constitution": constitution, "precedents": shown, "evidence": evidence}
+        return self.model_copy(update={**kept, "calibration": None, "score": None})
+
+    def diff(self, other: "Rulebook") -> list[str]:
+        """Return what changes from this rulebook to the other, a line each; see `Constitution.diff`."""
+        return self.constitution.diff(other.constitution) + precedents.diff(self.precedents, other.precedents)
 
     def fingerprint(self) -> str:
         """Return a hash of everything a model is shown, and of nothing else."""
-        return digest([self.task.fingerprint(), self.constitution.fingerprint(), self.scoring, self.layout])
+        shown: list[Any] = [self.task.fingerprint(), self.constitution.fingerprint(), self.scoring, self.layout]
+        if self.precedents:
+            shown.append([[p.label, p.text] for p in self.precedents])
+        return digest(shown)
 
     def by_label(self) -> dict[str, list[Principle]]:
         """Return the principles of each label, labels without any among them."""
@@ -182,13 +221,16 @@ class Rulebook(Value):
             lines = [f"{p.id}: {p.sentence()}" + ("" if p.enabled else " (switched off)") for p in principles]
             line = f"==================== Attributes for: {label} ===================="
             blocks.append("\n".join([line, "", *(lines or ["(no principles)"])]))
+        if self.precedents:
+            lines = [f"{p.row}: {p.line()}" for p in self.precedents]
+            blocks.append("\n".join(["==================== Precedents ====================", "", *lines]))
         return "\n\n".join(blocks)
 
     def to_prompt(self) -> "ChatPromptTemplate":
         """Return the rulebook as a prompt to use anywhere; its variables are the task's inputs.
 
-        The principles are the value of a partial variable, so braces in them are text. The bias and the truncation
-        are not part of a prompt; `create_classifier_chain` has them.
+        Principles and precedents are values of partial variables, so braces in them are text. The bias and the
+        truncation are not part of a prompt; `create_classifier_chain` has them.
         """
         from langchain_model_alignment.templates import PromptMessage, Template
 
@@ -200,13 +242,27 @@ class Rulebook(Value):
         row = "\n".join(f"{name}: {{{safe}}}" for name, safe in names.items())
         # In plain words: where codes stood for labels, their letters would mean nothing to whoever reads the answer.
         text = self.model_copy(update={"scoring": "text"}).system_text()
-        partials, human = {partial: text}, row
-        if self.layout == "question":
+        partials, again = {partial: text}, self.layout == "question"
+        if again:
             partials[question] = self.task.question
-            human = instructions.asked_again(row, f"{{{question}}}")
-        messages = (PromptMessage(role="system", text=f"{{{partial}}}"), PromptMessage(role="human", text=human))
+
+        def asked(row: str) -> PromptMessage:
+            text = instructions.asked_again(row, f"{{{question}}}") if again else row
+            return PromptMessage(role="human", text=text)
+
+        messages: tuple[PromptMessage, ...] = (PromptMessage(role="system", text=f"{{{partial}}}"),)
+        for n, precedent in enumerate(self.precedents, 1):
+            shown, said = (_another(f"{name}_{n}", [*names.values(), *partials]) for name in ("row", "answer"))
+            partials |= {shown: precedent.text, said: precedent.label}
+            messages += (asked(f"{{{shown}}}"), PromptMessage(role="ai", text=f"{{{said}}}"))
+        messages = (*messages, asked(row))
         literals = tuple(n for n in Template(messages=messages).variables if n not in {*names.values(), *partials})
         return Template(messages=messages, partials=partials, literals=literals).to_prompt()
+
+    def _answered(self) -> list[tuple[str, str]]:
+        """The precedents as rows and what a model is to answer to them."""
+        names = dict(zip(self.task.labels, self.answers, strict=True))
+        return [(p.text, names[p.label]) for p in self.precedents]
 
     def check_task(self, task: LabelingTask) -> None:
         """Refuse to be used for another task.

@@ -11,9 +11,9 @@ __all__ = ["choose", "size_of", "why_stop"]
 
 
 def size_of(rulebook: Rulebook) -> tuple[int, int]:
-    """Return how many principles a rulebook shows and how many characters they have; ties go to the smaller."""
-    shown = rulebook.enabled()
-    return len(shown), sum(len(p.sentence()) for p in shown)
+    """Return how many principles and precedents a rulebook shows, and their characters; ties go to the smaller."""
+    shown = [*(p.sentence() for p in rulebook.enabled()), *(p.text for p in rulebook.precedents)]
+    return len(shown), sum(map(len, shown))
 
 
 def choose(

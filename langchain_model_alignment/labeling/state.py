@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from langchain_model_alignment.constitution import PrincipleEdit
 from langchain_model_alignment.labeling.evaluate import Screening
+from langchain_model_alignment.labeling.precedents import RulebookEdit
 from langchain_model_alignment.labeling.proposers import Proposal
 from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord
 from langchain_model_alignment.labeling.rulebook import Rulebook
@@ -24,7 +24,7 @@ __all__ = [
     "proposal_of",
 ]
 
-_EDITS: TypeAdapter[tuple[PrincipleEdit, ...]] = TypeAdapter(tuple[PrincipleEdit, ...])
+_EDITS: TypeAdapter[tuple[RulebookEdit, ...]] = TypeAdapter(tuple[RulebookEdit, ...])
 
 
 class CandidateState(TypedDict):
@@ -130,7 +130,7 @@ def new_candidate(
             "origin": origin,
             "reason": proposal.reason,
             "edits": [edit.model_dump(mode="json") for edit in proposal.edits],
-            "changes": before.constitution.diff(after.constitution),
+            "changes": before.diff(after),
             "evidence": list(proposal.evidence),
             "screened": None,
             "score": None,

@@ -24,13 +24,13 @@ __all__ = [
 AnyResult = TrainingResult | MixtureResult
 """What training left behind: of one rulebook, or of a mixture."""
 
-_CHANGE = re.compile(r"([+~-]) (p[0-9]+): (.*)", re.DOTALL)
+_CHANGE = re.compile(r"([+~-]) (p[0-9]+|row [0-9a-z-]+): (.*)", re.DOTALL)
 _DONE = {"+": "added", "-": "taken out", "~": "reworded"}
 _OPS = {"add": "added", "edit": "reworded", "delete": "taken out", "move": "moved", "set": "changed"}
 
 
 class Event(NamedTuple):
-    """Something that happened to a principle."""
+    """Something that happened to a principle or a precedent."""
 
     step: int
     done: str
@@ -40,7 +40,7 @@ class Event(NamedTuple):
 
 
 def story_of(result: TrainingResult) -> dict[str, list[Event]]:
-    """Return what happened to each principle on the way from the start to the best rulebook."""
+    """Return what happened to each principle and precedent on the way from the start to the best rulebook."""
     found: dict[str, list[Event]] = {}
     for step, candidate in reversed(list(ancestors(result.history))):
         told = set()
@@ -72,7 +72,7 @@ def ancestors(history: Sequence[StepRecord]) -> Iterator[tuple[int, CandidateRec
 
 
 def change_of(line: str) -> tuple[str, str, str, str] | None:
-    """Return a line of `changes` as its sign, the principle's id, its old words and its new ones; None if it is none.
+    """Return a line of `changes` as its sign, the id, the old words and the new ones; None if it is none.
 
     Example:
         >>> change_of("~ p1: Be kind. -> Be kind to all.")

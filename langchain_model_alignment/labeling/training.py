@@ -1,13 +1,15 @@
 """What a training run works with: the models, the rows and the settings, closed over by every step."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.constitution import digest
+from langchain_model_alignment.errors import DataError
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.labeling.calibration import Calibration, fit_calibration
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled, label_rows, scoring_for
@@ -88,8 +90,9 @@ class Training:
         """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text."""
         if rulebook.scoring == "text" or rulebook.calibration is not None or not self.calibration:
             return rulebook
-        found, _ = await self.label(rulebook, self.calibration, config)
-        pairs = zip(found, self.calibration, strict=True)
+        rows = [row for row in self.calibration if not rulebook.shows(row.text)]
+        found, _ = await self.label(rulebook, rows, config)
+        pairs = zip(found, rows, strict=True)
         known = [(f.signal, row.label) for f, row in pairs if f.signal is not None and row.label is not None]
         n = len(self.task.labels)
         fitted = Calibration(bias=(0.0,) * n)
@@ -129,6 +132,29 @@ class Training:
     def sample(self, step: int) -> list[Row]:
         """Return the training rows in the order in which a step looks through them for mistakes, another each step."""
         return stratified(self.training, self.hparams.seed, f"step {step}")
+
+    def unshown(self, rulebook: Rulebook) -> list[Row]:
+        """Return the training rows that are no precedents of a rulebook."""
+        return [row for row in self.training if not rulebook.shows(row.text)]
+
+    @cached_property
+    def citable(self) -> Mapping[str, Row]:
+        """The training rows that may be precedents, by id: those that read like no row that rulebooks are compared on."""
+        compared = {row.text for row in (*self.calibration, *self.validation)}
+        return {row.id: row for row in self.training if row.text not in compared}
+
+    def check_precedents(self, rulebook: Rulebook) -> None:
+        """Refuse a rulebook that shows validation rows with their answers.
+
+        Raises:
+            DataError: A precedent is among the validation rows.
+        """
+        texts = {row.text for row in self.validation}
+        if seen := [p.row for p in rulebook.precedents if p.text in texts]:
+            raise DataError(
+                f"The rulebook's precedent {seen[0]} is a validation row, on which its score would mean nothing; give "
+                "other rows to validate on, or take it out with DropPrecedent."
+            )
 
     def score(self, predictions: Sequence[int]) -> float:
         """Return the metric over the first validation rows, as many as there are predictions."""

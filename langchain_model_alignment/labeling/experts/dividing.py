@@ -212,7 +212,9 @@ class Search:
     async def _train(self, sides: Sequence[_Side], steps: int) -> None:
         """Train experts side by side, until each has done so many steps in all."""
         # Another bias is learned for the region, and what decided elsewhere says nothing here.
-        start = self.start.model_copy(update={"calibration": None, "score": None, "evidence": {}})
+        # A precedent may be among the rows that the region is raced over.
+        forgotten: dict[str, Any] = {"precedents": (), "calibration": None, "score": None, "evidence": {}}
+        start = self.start.model_copy(update=forgotten)
         if self.checkpointer is None:
             self.checkpointer = InMemorySaver()
         thread = (self.config or {}).get("configurable", {}).get("thread_id", "training")

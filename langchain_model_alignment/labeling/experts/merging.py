@@ -17,7 +17,7 @@ _ALIKE = 0.85  # the share of two rulebooks' principles that both have, from whi
 
 
 def likeness(a: Rulebook, b: Rulebook) -> float:
-    """Return the share of two rulebooks' principles that have their like in the other one, from 0 to 1.
+    """Return the share of two rulebooks' principles and precedents that have their like in the other, from 0 to 1.
 
     Example:
         >>> from langchain_model_alignment.labeling.task import LabelingTask
@@ -27,9 +27,9 @@ def likeness(a: Rulebook, b: Rulebook) -> float:
         (0.666..., 1.0)
     """
     ours, theirs = a.enabled(), b.enabled()
-    if not ours and not theirs:
-        return 1.0
-    return (len(_in_both(ours, theirs)) + len(_in_both(theirs, ours))) / (len(ours) + len(theirs))
+    total = len(ours) + len(theirs) + len(a.precedents) + len(b.precedents)
+    alike = len(_in_both(ours, theirs)) + len(_in_both(theirs, ours)) + 2 * len({*a.precedents} & {*b.precedents})
+    return alike / total if total else 1.0
 
 
 async def merge_alike(
