@@ -13,7 +13,17 @@ from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.labeling.training import Training
 
-__all__ = ["Screening", "Standing", "likelihoods", "next_end", "screen", "screening_of", "still_racing", "validate"]
+__all__ = [
+    "Screening",
+    "Standing",
+    "behind",
+    "likelihoods",
+    "next_end",
+    "screen",
+    "screening_of",
+    "still_racing",
+    "validate",
+]
 
 _APART = 1.0  # standard errors behind the leader at which a candidate leaves
 _SURPRISE = 1e-4  # the least probability of a right label that counts: one row must not decide a race
@@ -72,8 +82,7 @@ async def screen(
         losses = [r.calibration.loss if r.calibration else 0.0 for r in (parent, candidate)]
         return candidate, losses[0] - losses[1]
     wrong, right = ([row for row in rows if not candidate.shows(row.text)] for rows in (wrong, right))
-    shown = any(not parent.shows(p.text) for p in candidate.precedents)
-    own = 0 if shown else 1  # a precedent's own mistake has been left out already
+    own = 0 if candidate.shows_more_than(parent) else 1  # a precedent's own mistake has been left out already
     mended = await _count_right(training, candidate, wrong, config)
     gain = share * (mended - own) / max(1, len(wrong) - own)
     if mended <= own or not right:
@@ -152,7 +161,7 @@ def still_racing(
     left = {
         id: f"not ahead of its parent after {n} rows"
         for id, score in scores.items()
-        if score <= base and not (early and hopeful[id] and _behind(training, parent, candidates[id], n) <= _APART)
+        if score <= base and not (early and hopeful[id] and behind(training, parent, candidates[id], n) <= _APART)
     }
     racing = [id for id in candidates if id not in left]
     if not racing:
@@ -163,7 +172,7 @@ def still_racing(
             continue
         if candidates[leader] == candidates[id]:
             left[id] = f"the same answers as a shorter one after {n} rows"
-        elif _behind(training, candidates[leader], candidates[id], n) > _APART or (
+        elif behind(training, candidates[leader], candidates[id], n) > _APART or (
             scores[id] == scores[leader] and sizes[id] >= sizes[leader]
         ):
             left[id] = f"behind the leader after {n} rows"
@@ -176,8 +185,8 @@ def _score(training: Training, standing: Standing, n: int) -> float:
     return training.score(standing.predictions[:n])
 
 
-def _behind(training: Training, leader: Standing, other: Standing, n: int) -> float:
-    """How many standard errors another is behind a leader on the same rows; 0 where they are equal.
+def behind(training: Training, leader: Standing, other: Standing, n: int) -> float:
+    """Return how many standard errors another is behind a leader on the first `n` rows; 0 where they are equal.
 
     Of right and wrong answers that is McNemar's statistic; of likelihoods, the paired t statistic.
     """

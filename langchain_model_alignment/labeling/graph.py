@@ -41,6 +41,7 @@ from langchain_model_alignment.usage import Usage
 __all__ = ["CandidateState", "LabelerEvent", "LabelerState", "create_training_graph", "used_by"]
 
 _NO_PLACE = "gained less than others on training rows"
+_LUCK = "ahead by no more than luck, which is not enough for a precedent"
 _FINALISTS = 2  # the combination among them
 _COMBINED = 3  # edits in a combination
 
@@ -310,10 +311,13 @@ class _Nodes:
         }
         if not finished:
             raise BudgetError(f"The budget ended before one rulebook was scored: {state['budget']}")
-        order = sorted(finished, key=lambda id: int(id[1:]))
-        best = select.choose(self._training, finished, order, self._keep, next(iter(state["best"]), None))
+        before = next(iter(state["best"]), None)
+        lucky = select.unproven(self._training, finished, before)
+        candidates = {id: left_race(c, _LUCK) if id in lucky else c for id, c in candidates.items()}
+        order = sorted(finished.keys() - lucky, key=lambda id: int(id[1:]))
+        best = select.choose(self._training, {id: finished[id] for id in order}, order, self._keep, before)
         idle = 0 if best[:1] != state["best"][:1] else state["idle"] + 1
-        record, usage = self._written_down(state, best[0])
+        record, usage = self._written_down({**state, "candidates": candidates}, best[0])
         wrong = current["wrong"] if step and self._all_seen(state) else None
         patience = self._training.hparams.patience
         why = state["budget"] or select.why_stop(step, state.get("steps", 1), idle, patience, wrong)

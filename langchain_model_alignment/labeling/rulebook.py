@@ -180,6 +180,10 @@ class Rulebook(Value):
         """Tell whether a row with this text is a precedent: shown with its answer, it tells nothing of the rulebook."""
         return any(p.text == text for p in self.precedents)
 
+    def shows_more_than(self, other: "Rulebook") -> bool:
+        """Tell whether a row is a precedent here and not in the other rulebook."""
+        return any(not other.shows(p.text) for p in self.precedents)
+
     def apply(self, edits: Iterable[RulebookEdit]) -> Self:
         """Return the rulebook after edits; what was learned with the old principles and precedents is left behind.
 

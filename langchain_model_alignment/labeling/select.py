@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from langchain_model_alignment.labeling.evaluate import Standing
+from langchain_model_alignment.labeling.evaluate import Standing, behind
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.training import Training
 
-__all__ = ["choose", "size_of", "why_stop"]
+__all__ = ["choose", "size_of", "unproven", "why_stop"]
+
+_PROVEN = 1.64  # standard errors by which a rulebook with a new precedent must be ahead: luck in one of twenty
 
 
 def size_of(rulebook: Rulebook) -> tuple[int, int]:
@@ -44,6 +46,29 @@ def choose(
         return by_metric, -math.fsum(standing.likelihoods), size_of(rulebook), order.index(id)
 
     return sorted(finished, key=rank)[:n_best]
+
+
+def unproven(
+    training: Training, finished: Mapping[str, tuple[Rulebook, Standing]], before: str | None = None
+) -> set[str]:
+    """Return the ids of the rulebooks with a new precedent that are ahead of the best one by no more than luck.
+
+    A principle is a sentence that a person can judge; a precedent has nothing but the race to speak for it. Any row
+    moves some answers, each costs tokens in every request, and of a few that do nothing one is always a little ahead.
+
+    Args:
+        training: The run.
+        finished: Rulebooks that were scored on all validation rows, with what they did.
+        before: The id of what was best before.
+    """
+    if before is None:
+        return set()
+    old, theirs = finished[before]
+    return {
+        id
+        for id, (rulebook, ours) in finished.items()
+        if rulebook.shows_more_than(old) and behind(training, ours, theirs, len(training.validation)) <= _PROVEN
+    }
 
 
 def why_stop(step: int, steps: int, idle: int, patience: int, wrong: int | None) -> str:

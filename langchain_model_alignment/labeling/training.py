@@ -139,7 +139,7 @@ class Training:
 
     @cached_property
     def citable(self) -> Mapping[str, Row]:
-        """The training rows that may be precedents, by id: those that read like no row that rulebooks are compared on."""
+        """The training rows that may be precedents, by id: none reads like a row that rulebooks are compared on."""
         compared = {row.text for row in (*self.calibration, *self.validation)}
         return {row.id: row for row in self.training if row.text not in compared}
 
