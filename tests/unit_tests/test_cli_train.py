@@ -37,7 +37,7 @@ from langchain_model_alignment.errors import (
     DataError,
 )
 from tests.fakes import ScriptedChatModel, http_error
-from tests.simulated import QUESTION, SimulatedWorld, rows
+from tests.simulated import QUESTION, CaseWorld, SimulatedWorld, rows
 
 Run = Callable[..., Result]
 
@@ -360,6 +360,7 @@ def test_a_folder_of_another_run_is_refused_with_both_fingerprints(train: Run, o
         (("--seed", "1"), "--seed 0, not 1"),
         (("--model", "openai:x"), "--model local, not openai:x"),
         (("--metric", "f1"), "--metric accuracy, not f1"),
+        (("--max-precedents", "2"), "--max-precedents 0, not 2"),
         (("--train-model", "openai:x"), "--train-model left out, not openai:x"),
     ],
 )
@@ -368,6 +369,23 @@ def test_a_folder_of_other_settings_is_refused(train: Run, option: tuple[str, st
     refused = train(*option)
     assert isinstance(refused.exception, ArtifactError)
     assert told in str(refused.exception)
+
+
+def test_a_run_from_before_there_were_precedents_goes_on(train: Run):
+    train("--steps", "1")
+    record = json.loads(Path("run/run.json").read_text(encoding="utf-8"))
+    del record["arguments"]["max_precedents"]
+    Path("run/run.json").write_text(json.dumps(record), encoding="utf-8")
+    assert train("--steps", "1").exit_code == 0
+    assert trained().precedents == ()
+
+
+def test_precedents_are_shown_where_they_are_asked_for(train: Run):
+    result = train("--max-precedents", "3", "--print", model=a_model(CaseWorld()))
+    assert result.exit_code == 0
+    assert 0 < len(trained().precedents) <= 3
+    assert "= Precedents =" in result.output
+    assert trained().precedents[0].row in result.output
 
 
 def test_checkpoints_that_are_left_over_from_other_data_are_refused(train: Run):

