@@ -146,7 +146,7 @@ class Labeler:
             config: Callbacks, tags and metadata for the calls.
 
         Raises:
-            DataError: A column, a label or examples of a label are missing.
+            DataError: A column, a label or examples of a label are missing, or the checkpoint shows a validation row.
             ArtifactError: The checkpoint is of another task.
             AlignmentError: The model failed.
         """
@@ -184,7 +184,7 @@ class Labeler:
             checkpointer: Where LangGraph keeps the state, so that a run that was killed goes on.
 
         Raises:
-            DataError: A column, a label or examples of a label are missing.
+            DataError: A column, a label or examples of a label are missing, or the checkpoint shows a validation row.
             ArtifactError: The checkpoint is of another task, or the run in the checkpointer of other data.
             AlignmentError: The model failed.
         """

@@ -119,9 +119,7 @@ def refine(
             else:
                 edits.append(edit)
         # Of a bundle the rest is still worth a try; a merge or a split is all or nothing.
-        whole = len(edits) == len(proposal.edits) or all(
-            isinstance(edit, Add | AddPrecedent) for edit in proposal.edits
-        )
+        whole = len(edits) == len(proposal.edits) or all(isinstance(e, Add | AddPrecedent) for e in proposal.edits)
         if not edits or not whole:
             continue
         try:
@@ -192,8 +190,8 @@ def thinning(rulebook: Rulebook) -> Proposal | None:
 def precedents(training: Training, rulebook: Rulebook, mined: Mined, known: Collection[str]) -> list[Proposal]:
     """Return what may be tried with precedents: the hardest mistakes to be shown with their labels, one each.
 
-    The surest mistakes are the hardest. Where there is no room, each takes the place of another precedent; and one of
-    those that are there may go.
+    The surest mistakes are the hardest; of labels read as text, which have no confidence, those that were met first.
+    Where there is no room, each takes the place of another precedent. One of those that are there may go as well.
 
     Args:
         training: The run.

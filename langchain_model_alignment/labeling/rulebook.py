@@ -87,9 +87,9 @@ class Rulebook(Value):
         return self
 
     @model_serializer(mode="wrap")
-    def _plain(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _plain(self, plain: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # it would be the schema
         """Leave precedents out where there are none: such a file is what it was before there could be any."""
-        value: dict[str, Any] = plain(self)
+        value = plain(self)
         if not self.precedents:
             value.pop("precedents", None)
         return value

@@ -16,6 +16,7 @@ from langchain_model_alignment.labeling import select
 from langchain_model_alignment.labeling.calibration import Calibration
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled, create_classifier_chain
 from langchain_model_alignment.labeling.evaluate import Standing, screen
+from langchain_model_alignment.labeling.experts import dividing
 from langchain_model_alignment.labeling.experts.merging import likeness
 from langchain_model_alignment.labeling.mutate import combine, crossover, mine, precedents, refine
 from langchain_model_alignment.labeling.precedents import AddPrecedent, DropPrecedent, Precedent
@@ -98,6 +99,7 @@ def test_what_changed_is_told_in_a_line():
 def test_without_precedents_a_rulebook_is_what_it_was_before_there_were_any():
     book = book_of(RULES)
     assert "precedents" not in json.loads(book.to_json())
+    assert "precedents" in Rulebook.model_json_schema(mode="serialization")["properties"]
     assert book.fingerprint() == "77bb9e8d3b8498ec"
     assert book_of(RULES, scoring="checks", layout="question").fingerprint() == "dc1540dfff325787"
     old = {"version": 1, "task": json.loads(TASK.model_dump_json()), "constitution": book.constitution.model_dump()}
@@ -369,6 +371,20 @@ def test_ties_count_them():
     book = book_of(RULES)
     n, characters = select.size_of(book)
     assert select.size_of(book.apply([CAT])) == (n + 1, characters + len(CAT.text))
+
+
+def test_an_expert_begins_without_precedents_which_may_be_rows_it_is_raced_over(monkeypatch: pytest.MonkeyPatch):
+    begun: list[Rulebook] = []
+
+    async def run_training(training: Training, start: Rulebook, *args: Any, **options: Any) -> None:
+        begun.append(start)
+
+    monkeypatch.setattr(dividing, "run_training", run_training)
+    training, book = training_of(), book_of(RULES).apply([CAT])
+    search = dividing.Search(training, {}, book, steps=1, max_experts=2, min_rows=1)
+    half = dividing.Leaf(book, "e1", list(training.training), list(training.validation))
+    asyncio.run(search._train([search._side(half)], 1))
+    assert begun == [book_of(RULES)]
 
 
 def test_experts_that_show_other_rows_differ():
