@@ -152,8 +152,8 @@ class Training:
         texts = {row.text for row in self.validation}
         if seen := [p.row for p in rulebook.precedents if p.text in texts]:
             raise DataError(
-                f"The rulebook's precedent {seen[0]} is a validation row, whose answer it would be shown; give other rows "
-                f"to validate on, or apply DropPrecedent(row={seen[0]!r}) to the rulebook."
+                f"The rulebook's precedent {seen[0]} is a validation row, whose answer it would be shown; give other "
+                f"rows to validate on, or apply DropPrecedent(row={seen[0]!r}) to the rulebook."
             )
 
     def score(self, predictions: Sequence[int]) -> float:
