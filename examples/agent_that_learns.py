@@ -16,11 +16,11 @@ from langgraph.store.memory import InMemoryStore  # or PostgresStore, SqliteStor
 
 from langchain_model_alignment import (
     ConstitutionLibrary,
-    ConstitutionMiddleware,
     create_feedback_node,
     create_feedback_tool,
     resolve_chat_model,
 )
+from langchain_model_alignment.integrations.agents import ConstitutionMiddleware
 
 SYSTEM = "You help the customers of a bicycle shop."
 QUESTIONS = ("How do I mend a flat tyre?", "How do I clean a chain?")

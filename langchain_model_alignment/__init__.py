@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         create_preference_chain,
     )
     from langchain_model_alignment.feedback.updates import create_direct_update_chain, create_prompt_update_chain
-    from langchain_model_alignment.integrations.agents import ConstitutionMiddleware
     from langchain_model_alignment.integrations.feedback_tables import read_feedback
     from langchain_model_alignment.integrations.hub import pull_prompt, push_prompt
     from langchain_model_alignment.integrations.langsmith import from_langsmith
@@ -71,7 +70,6 @@ _WHERE = {
     "Caller": "calls",
     "Constitution": "constitution",
     "ConstitutionLibrary": "integrations.store",
-    "ConstitutionMiddleware": "integrations.agents",
     "EventCallback": "tracing",
     "Feedback": "feedback.exchanges",
     "FeedbackRecord": "feedback.batch.records",
@@ -143,7 +141,6 @@ __all__ = [
     "Caller",
     "Constitution",
     "ConstitutionLibrary",
-    "ConstitutionMiddleware",
     "EventCallback",
     "Feedback",
     "FeedbackRecord",

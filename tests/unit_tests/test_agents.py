@@ -29,7 +29,7 @@ pytest.importorskip("langchain.agents", reason='pip install "langchain-model-ali
 
 from langchain.agents import create_agent
 
-from langchain_model_alignment import ConstitutionMiddleware
+from langchain_model_alignment.integrations.agents import ConstitutionMiddleware
 
 BRIEF = "- Be brief."
 
@@ -145,7 +145,7 @@ def test_without_langchain_the_name_says_what_to_install():
     code = (
         "import sys; sys.modules['langchain.agents.middleware'] = None\n"
         "import langchain_model_alignment as lma\n"
-        "try: lma.ConstitutionMiddleware\n"
+        "try: import langchain_model_alignment.integrations.agents\n"
         "except lma.AlignmentError as error: print(error)\n"
         "lma.create_feedback_node, lma.create_feedback_tool"
     )

@@ -44,7 +44,6 @@ PUBLIC = sorted(
         "Caller",
         "Constitution",
         "ConstitutionLibrary",
-        "ConstitutionMiddleware",
         "EventCallback",
         "Feedback",
         "FeedbackRecord",
