@@ -91,7 +91,7 @@ class Classifier:
         self.explain = explain
         self.threshold = rulebook.threshold if threshold is None else threshold
         self._prefix = rulebook.prefix()
-        self._principles = rulebook.enabled()
+        self._principles = rulebook.checked() if rulebook.is_checklist else rulebook.enabled()
         self._reader = LabelReader(rulebook.answers)
         self._owners, self._fitted = rulebook.owners(), rulebook.fitted
         self._logprob = rulebook.scoring != "text"

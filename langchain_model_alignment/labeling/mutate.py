@@ -182,7 +182,7 @@ def deletion(rulebook: Rulebook) -> Proposal | None:
 def thinning(rulebook: Rulebook) -> Proposal | None:
     """Return the deletion of all principles whose checks turned out to say nothing about the label."""
     weights = rulebook.fitted.weights if rulebook.fitted and rulebook.is_checklist else ()
-    idle = [p.id for p, weight in zip(rulebook.enabled(), weights, strict=False) if not weight]
+    idle = [p.id for p, weight in zip(rulebook.checked(), weights, strict=False) if not weight]
     reason = "whether they are true says nothing about the label"
     return Proposal(tuple(Delete(id=id) for id in idle), reason) if idle else None
 

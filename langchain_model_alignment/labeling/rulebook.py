@@ -113,7 +113,7 @@ class Rulebook(Value):
     @model_validator(mode="after")
     def _labels_are_the_tasks(self) -> Self:
         for principle in self.constitution:
-            if principle.label not in self.task.labels:
+            if principle.label is not None and principle.label not in self.task.labels:
                 raise DataError(
                     f"The principle {principle.id} has the label {principle.label!r}, which is none of this task; its "
                     f"labels are: {', '.join(self.task.labels[:20])}."
@@ -140,16 +140,20 @@ class Rulebook(Value):
         """Return the principles that a model is shown, in the order of their numbers."""
         return self.constitution.enabled()
 
+    def checked(self) -> tuple[Principle, ...]:
+        """Return the principles of a checklist, in the order of their numbers: those that speak for a label."""
+        return tuple(p for p in self.enabled() if p.label is not None)
+
     @property
     def is_checklist(self) -> bool:
         """Whether each principle is checked by itself: there are some, and not too many to go through."""
-        return self.scoring == "checks" and 0 < len(self.enabled()) <= MOST_CHECKS
+        return self.scoring == "checks" and 0 < len(self.checked()) <= MOST_CHECKS
 
     def owners(self) -> tuple[int, ...]:
         """Return for each principle that is checked the index of the label it speaks for; none without a checklist."""
         if not self.is_checklist:
             return ()
-        return tuple(self.task.labels.index(p.label or "") for p in self.enabled())
+        return tuple(self.task.labels.index(p.label or "") for p in self.checked())
 
     def system_text(self) -> str:
         """Return the part of a request that is the same for all rows."""
@@ -171,7 +175,7 @@ class Rulebook(Value):
     def human_text(self, row: str) -> str:
         """Return the message of a request that ends with a row."""
         if self.is_checklist:
-            sentences = [p.sentence() for p in self.enabled()]
+            sentences = [p.sentence() for p in self.checked()]
             task = self.task
             return instructions.checklist(task.question, task.labels, self.codes, sentences, row, self._answered())
         return row if self.layout == "row" else instructions.asked_again(row, self.task.question)
@@ -192,7 +196,7 @@ class Rulebook(Value):
         """
         of_principles, of_precedents = precedents.parted(edits)
         for edit in of_principles:
-            if isinstance(edit, Add) and edit.label not in self.task.labels:
+            if isinstance(edit, Add) and edit.label is not None and edit.label not in self.task.labels:
                 known = ", ".join(self.task.labels[:20])
                 raise EditError(f"{edit.label!r} is no label of this task; its labels are: {known}.")
         constitution = self.constitution.apply_all(of_principles)

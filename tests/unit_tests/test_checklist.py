@@ -175,8 +175,14 @@ def test_a_principle_with_another_tasks_label_is_refused_in_one_sentence():
     odd["constitution"]["principles"][0]["label"] = "perhaps"
     with pytest.raises(ArtifactError, match="p1 has the label 'perhaps', which is none of this task"):
         Rulebook.from_dict(odd)
-    with pytest.raises(EditError, match="None is no label of this task"):
-        checklist().apply([Add(text="It is long.")])
+    with pytest.raises(EditError, match="'perhaps' is no label of this task"):
+        checklist().apply([Add(text="It is long.", label="perhaps")])
+
+
+def test_a_principle_for_no_label_in_particular_is_not_checked():
+    book = checklist().apply([Add(text="Read twice.")])
+    assert len(book.owners()) == 2
+    assert "Read twice." not in book.human_text("text: a")
 
 
 # -- an answer that is not whole
