@@ -136,7 +136,8 @@ class _Nodes:
                 self._training.check_precedents(written)
             if written.score is None:
                 written = await self._training.settle(written, config)
-                empty = empty.model_copy(update={"scoring": written.scoring})
+            if written.scoring == "checks":  # asked and calibrated as before, but what is added to it is checked
+                empty = empty.model_copy(update={"scoring": "checks", "calibration": None})
             started["c1"] = new_candidate(
                 "c1", None, "initial", Proposal((), "where training begins"), written, written
             )

@@ -78,6 +78,16 @@ class Rulebook(Value):
     """Training steps behind it, so that the next one looks at other rows."""
 
     @model_validator(mode="after")
+    def _labels_are_the_tasks(self) -> Self:
+        for principle in self.constitution:
+            if principle.label is not None and principle.label not in self.task.labels:
+                raise DataError(
+                    f"The principle {principle.id} has the label {principle.label!r}, which is none of this task; its "
+                    f"labels are: {', '.join(self.task.labels[:20])}."
+                )
+        return self
+
+    @model_validator(mode="after")
     def _precedents_fit(self) -> Self:
         adds = [AddPrecedent(**p.model_dump()) for p in self.precedents]
         try:
@@ -109,16 +119,6 @@ class Rulebook(Value):
             for text in [sentences] if isinstance(sentences, str) else sentences:
                 constitution = constitution.apply(Add(text=text, label=task.labels[index]))
         return cls(task=task, constitution=constitution, **fields)
-
-    @model_validator(mode="after")
-    def _labels_are_the_tasks(self) -> Self:
-        for principle in self.constitution:
-            if principle.label is not None and principle.label not in self.task.labels:
-                raise DataError(
-                    f"The principle {principle.id} has the label {principle.label!r}, which is none of this task; its "
-                    f"labels are: {', '.join(self.task.labels[:20])}."
-                )
-        return self
 
     @property
     def fitted(self) -> Calibration | None:

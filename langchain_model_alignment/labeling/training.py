@@ -88,9 +88,9 @@ class Training:
 
     async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
         """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text."""
-        if rulebook.scoring == "text" or rulebook.calibration is not None or not self.calibration:
-            return rulebook
         rows = [row for row in self.calibration if not rulebook.shows(row.text)]
+        if rulebook.scoring == "text" or rulebook.calibration is not None or not rows:
+            return rulebook
         found, _ = await self.label(rulebook, rows, config)
         pairs = zip(found, rows, strict=True)
         known = [(f.signal, row.label) for f, row in pairs if f.signal is not None and row.label is not None]

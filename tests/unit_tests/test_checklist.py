@@ -9,6 +9,7 @@ from langchain_model_alignment.constitution import Add
 from langchain_model_alignment.errors import ArtifactError, EditError
 from langchain_model_alignment.labeling.calibration import Calibration
 from langchain_model_alignment.labeling.classifier import create_classifier_chain
+from langchain_model_alignment.labeling.graph import create_training_graph
 from langchain_model_alignment.labeling.mutate import thinning
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scoring import MOST_CHECKS
@@ -142,6 +143,21 @@ def test_a_model_that_does_not_keep_to_the_form_is_asked_one_question():
 
     result = maker_of(model=LogprobModel(babbling, model_name="tiny-135m")).train(rows(100), steps=1)
     assert result.rulebook.scoring == "logprob"
+
+
+def test_the_beginning_without_principles_keeps_its_bias():
+    asked = small_model()
+    maker = maker_of(model=asked)
+    training = maker.prepare(rows(100))
+    graph = create_training_graph(training).compile()
+    state = run_sync(graph.ainvoke({"steps": 1}))
+    zero_shot = next(c for c in state["candidates"].values() if c["record"]["origin"] == "zero-shot")
+    book = Rulebook.model_validate(zero_shot["rulebook"])
+    assert book.scoring == "checks"
+    assert book.fitted is not None
+    empty = run_sync(training.begin(None)).calibration
+    assert empty is not None
+    assert (book.fitted.bias, book.fitted.slope) == (empty.bias, empty.slope)
 
 
 def test_a_rulebook_by_hand_is_read_by_one_token_until_it_is_trained():
