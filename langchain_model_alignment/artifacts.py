@@ -6,11 +6,13 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from langchain_model_alignment.errors import ArtifactError
+from langchain_model_alignment.errors import ArtifactError, DataError
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def read_json(path: str | Path) -> Any:
@@ -49,6 +51,31 @@ def parse_json(text: str | bytes, where: str = "The text") -> Any:
     except (ValueError, RecursionError) as error:
         raise ArtifactError(
             f"{where} is not JSON ({type(error).__name__}); give a file written by this library."
+        ) from error
+
+
+def json_of(value: BaseModel, indent: int = 2) -> str:
+    """Return a value as the JSON text of a file, with numbers as they are: NaN stays NaN."""
+    return json.dumps(value.model_dump(mode="json"), ensure_ascii=False, indent=indent) + "\n"
+
+
+def read_as(kind: type[M], value: Any, where: str, name: str) -> M:
+    """Return what plain data stands for.
+
+    Args:
+        kind: What it should be.
+        value: The data, as out of a JSON file.
+        where: What to call the data when they are none.
+        name: What to call what they should be.
+
+    Raises:
+        ArtifactError: They are none.
+    """
+    try:
+        return kind.model_validate(value)
+    except (ValidationError, DataError) as error:
+        raise ArtifactError(
+            f"{where} is no {name} of this version ({one_line(error)}); give a file that this library saved one to."
         ) from error
 
 

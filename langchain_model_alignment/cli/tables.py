@@ -8,8 +8,7 @@ from typing import Any
 
 from langchain_model_alignment.errors import ArtifactError, DataError
 from langchain_model_alignment.labeling.tables import check_suffix, read_entries
-from langchain_model_alignment.labeling.tally import is_missing
-from langchain_model_alignment.labeling.task import LabelValue
+from langchain_model_alignment.labeling.task import LabelValue, is_missing
 
 __all__ = ["Rows", "about", "labels_in", "read_table"]
 

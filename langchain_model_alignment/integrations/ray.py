@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from langchain_model_alignment.calls import Caller
-from langchain_model_alignment.errors import AlignmentError, BadRequestError, ConfigurationError, DataError
+from langchain_model_alignment.errors import AlignmentError, ConfigurationError, DataError
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.gathering import gather_from
 from langchain_model_alignment.integrations.ray_models import (
@@ -19,7 +19,7 @@ from langchain_model_alignment.integrations.ray_models import (
 from langchain_model_alignment.integrations.ray_session import import_ray
 from langchain_model_alignment.joining import Joining
 from langchain_model_alignment.labeling.cells import ADDED, cells_of, samples_of, written_labels
-from langchain_model_alignment.labeling.classifier import Classifier, Labeled
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled, check_some_taken
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import LabelingTask
 from langchain_model_alignment.loop import run_sync
@@ -172,8 +172,7 @@ class _Worker:
             rows = task.read(block.select(list(task.input_names)).to_pylist(), labeled=False)
             self._open()
             found = run_sync(gather_from([row.text for row in rows], self._label, self._share))
-            if len(found) >= _REFUSED_BLOCK and all(f.kind == BadRequestError.__name__ for f in found):
-                raise BadRequestError(found[0].error or "The model refused every request.")
+            check_some_taken(found, _REFUSED_BLOCK)
         except AlignmentError as error:
             # What the provider's package raised may hold a key, and Ray logs the whole chain.
             raise _for_ray(error) from None

@@ -26,7 +26,15 @@ from langchain_model_alignment.labeling.task import LabelingTask, Row
 from langchain_model_alignment.loop import make_runnable
 from langchain_model_alignment.models import limit_of
 
-__all__ = ["Classifier", "Labeled", "Prediction", "create_classifier_chain", "label_rows", "scoring_for"]
+__all__ = [
+    "Classifier",
+    "Labeled",
+    "Prediction",
+    "check_some_taken",
+    "create_classifier_chain",
+    "label_rows",
+    "scoring_for",
+]
 
 _ANSWER_TOKENS = 24  # room for the longest label; more than a label is a model that explains
 _NUMBER_TOKENS = 8
@@ -213,9 +221,22 @@ async def label_rows(
     """
     width = classifier.caller.gate.max_concurrency
     found = await gather_from(rows, lambda row: classifier.label(row.text, config), width)
-    if rows and all(f.kind == BadRequestError.__name__ for f in found):
-        raise BadRequestError(found[0].error or "The model refused every request.")
+    check_some_taken(found)
     return found
+
+
+def check_some_taken(found: Sequence[Labeled], least: int = 1) -> None:
+    """End what cannot get better: a model that refuses each of these requests as it stands refuses the others too.
+
+    Args:
+        found: What was found for rows.
+        least: How many rows it takes to tell.
+
+    Raises:
+        BadRequestError: All were refused.
+    """
+    if len(found) >= least and all(labeled.kind == BadRequestError.__name__ for labeled in found):
+        raise BadRequestError(found[0].error or "The model refused every request.")
 
 
 def scoring_for(caller: Caller, task: LabelingTask) -> Scoring:

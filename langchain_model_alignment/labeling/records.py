@@ -1,6 +1,5 @@
 """What a training run is told, and what it leaves behind: plain values, JSON in and out."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -8,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from typing_extensions import TypedDict
 
-from langchain_model_alignment.artifacts import one_line, read_json, write_text
+from langchain_model_alignment.artifacts import json_of, read_as, read_json, write_text
 from langchain_model_alignment.constitution import Value
-from langchain_model_alignment.errors import ArtifactError, DataError
+from langchain_model_alignment.errors import DataError
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scorecard import METRICS, Scorecard
 from langchain_model_alignment.labeling.task import as_data_error
@@ -184,8 +183,7 @@ class TrainingResult(Value):
         Raises:
             ArtifactError: It cannot be written.
         """
-        plain = self.model_dump(mode="json")  # `model_dump_json` makes NaN null in the values inside, as in `rulebook`
-        return write_text(path, json.dumps(plain, ensure_ascii=False, indent=1) + "\n")
+        return write_text(path, json_of(self, indent=1))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -194,7 +192,4 @@ class TrainingResult(Value):
         Raises:
             ArtifactError: The file is not there, or is no training result.
         """
-        try:
-            return cls.model_validate(read_json(path))
-        except (ValidationError, DataError) as error:
-            raise ArtifactError(f"{path} is no training result of this version ({one_line(error)}).") from error
+        return read_as(cls, read_json(path), str(path), "training result")

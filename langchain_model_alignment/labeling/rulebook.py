@@ -1,14 +1,13 @@
 """The rulebook: a task, the principles for its labels, and how a model's answers are read with them."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from langchain_model_alignment.artifacts import one_line, read_json, write_text
+from langchain_model_alignment.artifacts import json_of, read_as, read_json, write_text
 from langchain_model_alignment.constitution import Add, Constitution, Principle, Value, digest
 from langchain_model_alignment.errors import ArtifactError, DataError, EditError
 from langchain_model_alignment.labeling import instructions, precedents
@@ -288,7 +287,7 @@ class Rulebook(Value):
 
     def to_json(self) -> str:
         """Return the rulebook as JSON."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+        return json_of(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the rulebook to a JSON file, whole or not at all.
@@ -314,12 +313,7 @@ class Rulebook(Value):
         Raises:
             ArtifactError: It is none.
         """
-        try:
-            return cls.model_validate(value)
-        except (ValidationError, DataError) as error:
-            raise ArtifactError(
-                f"{where} is no rulebook of this version ({one_line(error)}); give a rulebook.json of this library."
-            ) from error
+        return read_as(cls, value, where, "rulebook")
 
 
 def _another(name: str, taken: Iterable[str]) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 from langchain_model_alignment.labeling.classifier import Labeled
 from langchain_model_alignment.labeling.scorecard import Scorecard, make_scorecard
-from langchain_model_alignment.labeling.task import LabelingTask
+from langchain_model_alignment.labeling.task import LabelingTask, is_missing
 
-__all__ = ["Tally", "is_missing"]
+__all__ = ["Tally"]
 
 _REMEMBERED = 1_000  # values of the label column whose label is known
 
@@ -86,8 +86,3 @@ class Tally:
         if len(self._known) < _REMEMBERED:
             self._known[key] = index
         return index
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a cell is empty."""
-    return value is None or value != value or (isinstance(value, str) and not value.strip())

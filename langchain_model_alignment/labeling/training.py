@@ -86,6 +86,10 @@ class Training:
         async with self._turn:
             return await label_rows(classifier, rows, config), classifier
 
+    def take_turns_with(self, other: "Training") -> None:
+        """Let the rulebooks of two trainings take turns with each other on a local server, which serves both."""
+        self._turn = other._turn
+
     async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
         """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text."""
         rows = [row for row in self.calibration if not rulebook.shows(row.text)]

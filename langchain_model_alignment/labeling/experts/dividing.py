@@ -283,7 +283,7 @@ def part_of(run: Training, training: Sequence[Row], calibration: Sequence[Row], 
     part = replace(
         run, training=training, calibration=run.calibration if lacking else calibration, validation=validation
     )
-    part._turn = run._turn  # experts on one local server take turns with each other too
+    part.take_turns_with(run)
     return part
 
 

@@ -1,15 +1,14 @@
 """The artifact: a general rulebook, the experts, and the regions that tell which of them labels a row."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from langchain_model_alignment.artifacts import one_line, read_json, write_text
+from langchain_model_alignment.artifacts import json_of, read_as, read_json, write_text
 from langchain_model_alignment.constitution import Principle, Value, digest
-from langchain_model_alignment.errors import ArtifactError, DataError
+from langchain_model_alignment.errors import ArtifactError
 from langchain_model_alignment.labeling.rulebook import Rulebook, Score
 from langchain_model_alignment.labeling.task import LabelingTask
 
@@ -191,7 +190,7 @@ class Mixture(Value):
 
     def to_json(self) -> str:
         """Return the mixture as JSON."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+        return json_of(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the mixture to a JSON file, whole or not at all.
@@ -219,9 +218,4 @@ class Mixture(Value):
         """
         if isinstance(value, Mapping) and "constitution" in value:
             return cls(general=Rulebook.from_dict(value, where))
-        try:
-            return cls.model_validate(value)
-        except (ValidationError, DataError) as error:
-            raise ArtifactError(
-                f"{where} is no mixture of this version ({one_line(error)}); give a file that a mixture was saved to."
-            ) from error
+        return read_as(cls, value, where, "mixture")

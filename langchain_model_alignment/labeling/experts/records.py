@@ -1,14 +1,12 @@
 """What training a mixture leaves behind: the divisions that were tried, and the result that a person keeps."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
-from langchain_model_alignment.artifacts import one_line, read_json, write_text
+from langchain_model_alignment.artifacts import json_of, read_as, read_json, write_text
 from langchain_model_alignment.constitution import Value
-from langchain_model_alignment.errors import ArtifactError, DataError
 from langchain_model_alignment.labeling.experts.mixture import Mixture
 from langchain_model_alignment.labeling.records import Mistake, StepRecord, TrainingResult
 from langchain_model_alignment.labeling.rulebook import Rulebook
@@ -108,7 +106,7 @@ class MixtureResult(Value):
         Raises:
             ArtifactError: It cannot be written.
         """
-        return write_text(path, json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n")
+        return write_text(path, json_of(self, indent=1))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -117,9 +115,4 @@ class MixtureResult(Value):
         Raises:
             ArtifactError: The file is not there, or is no result of training a mixture.
         """
-        try:
-            return cls.model_validate(read_json(path))
-        except (ValidationError, DataError) as error:
-            raise ArtifactError(
-                f"{path} is no result of training a mixture with this version ({one_line(error)})."
-            ) from error
+        return read_as(cls, read_json(path), str(path), "result of training a mixture")

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.calls import Caller
-from langchain_model_alignment.errors import BadRequestError
 from langchain_model_alignment.gathering import gather_from
-from langchain_model_alignment.labeling.classifier import Classifier, Labeled, Prediction
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled, Prediction, check_some_taken
 from langchain_model_alignment.labeling.experts.mixture import Mixture, Route
 from langchain_model_alignment.labeling.task import Row
 
@@ -66,8 +65,7 @@ async def label_by_routes(
     found = await gather_from(
         asked, lambda pair: classifiers[pair[0]].label(rows[pair[1]].text, config), caller.gate.max_concurrency
     )
-    if found and all(labeled.kind == BadRequestError.__name__ for labeled in found):
-        raise BadRequestError(found[0].error or "The model refused every request.")
+    check_some_taken(found)
     said = {(at, name): labeled for (name, at), labeled in zip(asked, found, strict=True)}
     voted = []
     for at, (row, route) in enumerate(zip(rows, routes, strict=True)):

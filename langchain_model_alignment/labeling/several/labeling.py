@@ -7,9 +7,8 @@ from langchain_core.runnables import RunnableConfig
 from typing_extensions import TypedDict
 
 from langchain_model_alignment.calls import Caller
-from langchain_model_alignment.errors import BadRequestError
 from langchain_model_alignment.gathering import gather_from
-from langchain_model_alignment.labeling.classifier import Classifier, Labeled
+from langchain_model_alignment.labeling.classifier import Classifier, Labeled, check_some_taken
 from langchain_model_alignment.labeling.several.rulebook import MultiLabelRulebook
 from langchain_model_alignment.labeling.task import Row
 
@@ -58,8 +57,7 @@ async def label_several(
     found = await gather_from(
         asked, lambda pair: classifiers[pair[0]].label(rows[pair[1]].text, config), caller.gate.max_concurrency
     )
-    if found and all(labeled.kind == BadRequestError.__name__ for labeled in found):
-        raise BadRequestError(found[0].error or "The model refused every request.")
+    check_some_taken(found)
     said: list[dict[str, Labeled]] = [{} for _ in rows]
     for (label, at), labeled in zip(asked, found, strict=True):
         said[at][label] = labeled

@@ -307,7 +307,7 @@ class MultiLabeler:
                 trainings[label] = self._one(label).training_of(*parts)
         first = next(iter(trainings.values()))
         for training in trainings.values():
-            training._turn = first._turn  # rulebooks on one local server take turns with each other
+            training.take_turns_with(first)
         return trainings
 
     def _one(self, label: str) -> Labeler:

@@ -1,14 +1,12 @@
 """What training rulebooks for several labels leaves behind."""
 
-import json
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
-from langchain_model_alignment.artifacts import one_line, read_json, write_text
+from langchain_model_alignment.artifacts import json_of, read_as, read_json, write_text
 from langchain_model_alignment.constitution import Value
-from langchain_model_alignment.errors import ArtifactError, DataError
 from langchain_model_alignment.labeling.records import TrainingResult
 from langchain_model_alignment.labeling.several.rulebook import MultiLabelRulebook
 from langchain_model_alignment.labeling.several.scorecard import MultiLabelScorecard
@@ -40,7 +38,7 @@ class MultiLabelResult(Value):
         Raises:
             ArtifactError: It cannot be written.
         """
-        return write_text(path, json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n")
+        return write_text(path, json_of(self, indent=1))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -49,9 +47,4 @@ class MultiLabelResult(Value):
         Raises:
             ArtifactError: The file is not there, or is no result of training several labels.
         """
-        try:
-            return cls.model_validate(read_json(path))
-        except (ValidationError, DataError) as error:
-            raise ArtifactError(
-                f"{path} is no result of training several labels with this version ({one_line(error)})."
-            ) from error
+        return read_as(cls, read_json(path), str(path), "result of training several labels")

@@ -1,14 +1,13 @@
 """The artifact: a yes-or-no rulebook for each label that a row may have."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from langchain_model_alignment.artifacts import one_line, read_json, write_text
+from langchain_model_alignment.artifacts import json_of, read_as, read_json, write_text
 from langchain_model_alignment.constitution import Value, digest
-from langchain_model_alignment.errors import ArtifactError, DataError
+from langchain_model_alignment.errors import ArtifactError
 from langchain_model_alignment.labeling.rulebook import Rulebook, Score
 from langchain_model_alignment.labeling.several.reading import binary_task
 from langchain_model_alignment.labeling.task import LabelingTask
@@ -81,7 +80,7 @@ class MultiLabelRulebook(Value):
 
     def to_json(self) -> str:
         """Return the rulebooks as JSON."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
+        return json_of(self)
 
     def save(self, path: str | Path) -> Path:
         """Write the rulebooks to a JSON file, whole or not at all.
@@ -107,10 +106,4 @@ class MultiLabelRulebook(Value):
         Raises:
             ArtifactError: It is no multi-label rulebook.
         """
-        try:
-            return cls.model_validate(value)
-        except (ValidationError, DataError) as error:
-            raise ArtifactError(
-                f"{where} is no multi-label rulebook of this version ({one_line(error)}); give a file that one was "
-                "saved to."
-            ) from error
+        return read_as(cls, value, where, "multi-label rulebook")
