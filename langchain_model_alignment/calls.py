@@ -33,9 +33,9 @@ from langchain_model_alignment.errors import AlignmentError, BudgetError, Config
 from langchain_model_alignment.failures import Failure, classify, refusal_in
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.joining import Joining
-from langchain_model_alignment.models import traits_of
 from langchain_model_alignment.prompt_cache import mark_prefix
 from langchain_model_alignment.retries import without_sdk_retries
+from langchain_model_alignment.traits import traits_of
 from langchain_model_alignment.usage import Budget, Usage
 
 if TYPE_CHECKING:  # slow to import, and whoever has a model has it already

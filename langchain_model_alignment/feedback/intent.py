@@ -18,8 +18,8 @@ from langchain_model_alignment.feedback.own_words import in_own_words
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.feedback.relations import clash
 from langchain_model_alignment.feedback.together import together
-from langchain_model_alignment.models import limit_of
 from langchain_model_alignment.orders import is_order
+from langchain_model_alignment.traits import limit_of
 from langchain_model_alignment.wishes import lost
 from langchain_model_alignment.wording import clean_sentence, near_duplicate, quotes
 

@@ -24,9 +24,9 @@ from langchain_model_alignment.feedback.things import unwanted_in, wanted_in
 from langchain_model_alignment.feedback.together import together
 from langchain_model_alignment.feedback.visible import seen_in
 from langchain_model_alignment.loop import make_runnable
-from langchain_model_alignment.models import limit_of
 from langchain_model_alignment.orders import is_negated, is_order
 from langchain_model_alignment.structured import ask_structured
+from langchain_model_alignment.traits import limit_of
 from langchain_model_alignment.wishes import claims_absence
 from langchain_model_alignment.wording import sentences_of, stems_in
 

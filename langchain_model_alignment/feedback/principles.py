@@ -33,8 +33,8 @@ from langchain_model_alignment.feedback.relations import (
     twin_of,
 )
 from langchain_model_alignment.loop import make_runnable
-from langchain_model_alignment.models import limit_of
 from langchain_model_alignment.structured import ask_structured
+from langchain_model_alignment.traits import limit_of
 from langchain_model_alignment.wishes import lost, takes_back
 from langchain_model_alignment.wording import (
     clean_sentence,

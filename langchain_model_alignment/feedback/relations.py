@@ -18,7 +18,7 @@ from langchain_model_alignment.constitution import Constitution, Principle
 from langchain_model_alignment.directions import SAYING, clauses_of, root_of, sides_in
 from langchain_model_alignment.feedback import instructions
 from langchain_model_alignment.languages import language_of, word_set
-from langchain_model_alignment.models import limit_of
+from langchain_model_alignment.traits import limit_of
 from langchain_model_alignment.wishes import claims_absence, takes_back
 from langchain_model_alignment.wording import is_wish, names_in, near_duplicate, says, stems_in
 

@@ -11,7 +11,7 @@ from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_model_alignment.calls import Caller, ChatModelLike, as_caller, visible_text
 from langchain_model_alignment.errors import MalformedAnswerError
 from langchain_model_alignment.loop import make_runnable
-from langchain_model_alignment.models import variation_of
+from langchain_model_alignment.traits import variation_of
 
 _ANSWER_KEYS = ("messages", "answer", "output", "response", "result", "text")
 

@@ -24,7 +24,7 @@ from langchain_model_alignment.labeling.rulebook import Rulebook, Scoring
 from langchain_model_alignment.labeling.scoring import MOST_LABELS, label_line, read_signal
 from langchain_model_alignment.labeling.task import LabelingTask, Row
 from langchain_model_alignment.loop import make_runnable
-from langchain_model_alignment.models import limit_of
+from langchain_model_alignment.traits import limit_of
 
 __all__ = [
     "Classifier",

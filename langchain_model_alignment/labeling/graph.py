@@ -38,7 +38,7 @@ from langchain_model_alignment.loop import GraphNode
 from langchain_model_alignment.tracing import marked, tell
 from langchain_model_alignment.usage import Usage
 
-__all__ = ["CandidateState", "LabelerEvent", "LabelerState", "create_training_graph", "used_by"]
+__all__ = ["CandidateState", "LabelerEvent", "LabelerState", "create_training_graph"]
 
 _NO_PLACE = "gained less than others on training rows"
 _LUCK = "ahead by no more than luck, which is not enough for a precedent"
@@ -98,7 +98,7 @@ class _Nodes:
         self._rows = {row.id: row for row in training.training}
         self._fingerprint = training.fingerprint
         self._since = time.monotonic()
-        self._counted = used_by(training)
+        self._counted = training.used()
 
     def node(self, name: str) -> Runnable[Any, Any]:
         """Return a step as a node, which refuses to go on with other data wherever the run stood."""
@@ -358,7 +358,7 @@ class _Nodes:
         for kind in (kind for c in tried for kind in c["errors"]):
             failures[kind] = failures.get(kind, 0) + 1
         predictions = state["candidates"][best]["predictions"]
-        now, used = time.monotonic(), used_by(self._training)
+        now, used = time.monotonic(), self._training.used()
         usage = Usage.model_validate(state.get("usage") or {})
         calls, tokens = used.calls - self._counted.calls, used.tokens - self._counted.tokens
         usage.add(**{name: value - getattr(self._counted, name) for name, value in used})
@@ -419,14 +419,6 @@ class _Nodes:
 
 def _after_select(state: LabelerState) -> str:
     return END if state["stopped"] else "mutate"
-
-
-def used_by(training: Training) -> Usage:
-    """Return what both models used so far; they may share one counter."""
-    total = training.caller.usage.snapshot()
-    if training.writer.usage is not training.caller.usage:
-        total.add(**training.writer.usage.snapshot().model_dump())
-    return total
 
 
 def _standing(candidate: CandidateState) -> evaluate.Standing:

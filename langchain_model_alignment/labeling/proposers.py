@@ -14,7 +14,7 @@ from langchain_model_alignment.labeling.classifier import Labeled
 from langchain_model_alignment.labeling.precedents import RulebookEdit
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import Row
-from langchain_model_alignment.models import limit_of
+from langchain_model_alignment.traits import limit_of
 from langchain_model_alignment.wording import clean_sentence
 
 __all__ = ["Mined", "Proposal", "Proposals", "Proposer", "name_of", "sentence_of", "settled"]

@@ -19,6 +19,7 @@ from langchain_model_alignment.labeling.rulebook import Layout, Rulebook
 from langchain_model_alignment.labeling.scorecard import Metric
 from langchain_model_alignment.labeling.splits import blocks_of, data_fingerprint, stratified
 from langchain_model_alignment.labeling.task import LabelingTask, Row
+from langchain_model_alignment.usage import Usage
 
 __all__ = ["Training"]
 
@@ -85,6 +86,13 @@ class Training:
         classifier = Classifier(self.caller, rulebook)
         async with self._turn:
             return await label_rows(classifier, rows, config), classifier
+
+    def used(self) -> Usage:
+        """Return what both models used until now; they may share one counter."""
+        total = self.caller.usage.snapshot()
+        if self.writer.usage is not self.caller.usage:
+            total.add(**self.writer.usage.snapshot().model_dump())
+        return total
 
     def take_turns_with(self, other: "Training") -> None:
         """Let the rulebooks of two trainings take turns with each other on a local server, which serves both."""

@@ -20,7 +20,7 @@ from langchain_model_alignment.errors import ServerError
 from langchain_model_alignment.local import local_chat_model
 from langchain_model_alignment.local.server import start_server
 from langchain_model_alignment.local.weights import weights_path
-from langchain_model_alignment.models import traits_of
+from langchain_model_alignment.traits import traits_of
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI

@@ -17,8 +17,8 @@ from langchain_model_alignment.errors import (
     RefusalError,
     UnavailableError,
 )
-from langchain_model_alignment.models import limit_of, traits_of
 from langchain_model_alignment.structured import ask_structured
+from langchain_model_alignment.traits import limit_of, traits_of
 from tests.gemini import COUNTS, Gemini, blocked, failed, over_quota, said, stopped
 
 ASKED = [HumanMessage("The capital of France?")]

@@ -22,7 +22,8 @@ from langchain_model_alignment.local import generation
 from langchain_model_alignment.local.huggingface import HuggingFaceChatModel, make_hugging_face_model
 from langchain_model_alignment.local.turns import Prompter
 from langchain_model_alignment.loop import run_sync
-from langchain_model_alignment.models import limit_of, resolve_chat_model, traits_of, variation_of
+from langchain_model_alignment.models import resolve_chat_model
+from langchain_model_alignment.traits import limit_of, traits_of, variation_of
 
 QUESTIONS = [f"Question {number}{'?' * number}" for number in range(10)]
 

@@ -18,7 +18,8 @@ from pydantic import Field, SecretStr
 
 from langchain_model_alignment import models
 from langchain_model_alignment.errors import AuthenticationError, ModelNameError, WeightsError
-from langchain_model_alignment.models import limit_of, resolve_chat_model, traits_of
+from langchain_model_alignment.models import resolve_chat_model
+from langchain_model_alignment.traits import limit_of, traits_of
 
 
 class SyncOnly(BaseChatModel):

@@ -7,8 +7,8 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from langchain_model_alignment import Caller, MemoryCache
-from langchain_model_alignment.models import traits_of
 from langchain_model_alignment.prompt_cache import mark_prefix
+from langchain_model_alignment.traits import traits_of
 from tests.fakes import ScriptedChatModel
 from tests.simulated import SimulatedWorld, maker_of, rows
 

@@ -18,7 +18,6 @@ from langchain_model_alignment.labeling.experts.mixture import Mixture
 from langchain_model_alignment.labeling.experts.records import MixtureResult
 from langchain_model_alignment.labeling.experts.vectors import embed_rows
 from langchain_model_alignment.labeling.experts.voting import ExpertPrediction, label_by_routes, prediction_of
-from langchain_model_alignment.labeling.graph import used_by
 from langchain_model_alignment.labeling.labeler import Labeler
 from langchain_model_alignment.labeling.proposers import Proposer
 from langchain_model_alignment.labeling.records import TrainingHyperparameters
@@ -229,12 +228,12 @@ class MixtureOfExperts:
         run = self._labeler.prepare(train_data, validation_data)
         points = await embed_rows(self._embeddings, [*run.training, *run.calibration, *run.validation])
         general = await run_training(run, _rulebook_in(checkpoint), steps, config, checkpointer=checkpointer)
-        before, usage = used_by(run), general.usage.model_copy()
+        before, usage = run.used(), general.usage.model_copy()
         search = Search(run, points, general.initial, steps, self._max_experts, self._min_rows, config, checkpointer)
         leaves = await search.divide(general.rulebook)
         name = embeddings_name(self._embeddings)
         mixture, voted, told = await assemble(search, general, leaves, name, self._votes)
-        usage.add(**{field: value - getattr(before, field) for field, value in used_by(run)})
+        usage.add(**{field: value - getattr(before, field) for field, value in run.used()})
         return result_of_search(search, general, mixture, voted, told, usage)
 
     # -- labeling ----------------------------------------------------------------------------------------------

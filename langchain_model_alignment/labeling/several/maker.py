@@ -12,7 +12,6 @@ from langchain_model_alignment.calls import Caller, ChatModelLike
 from langchain_model_alignment.errors import BudgetError, DataError
 from langchain_model_alignment.gathering import gather_from
 from langchain_model_alignment.labeling.classifier import scoring_for
-from langchain_model_alignment.labeling.graph import used_by
 from langchain_model_alignment.labeling.labeler import Labeler
 from langchain_model_alignment.labeling.proposers import Proposer
 from langchain_model_alignment.labeling.records import TrainingHyperparameters, TrainingResult
@@ -185,7 +184,7 @@ class MultiLabeler:
                 return error
 
         first = next(iter(trainings.values()))
-        before = used_by(first)
+        before = first.used()
         ended = dict(zip(trainings, await gather_from(trainings, train_one, len(trainings)), strict=True))
         runs = {label: run for label, run in ended.items() if isinstance(run, TrainingResult)}
         unpaid = [run for run in ended.values() if isinstance(run, BudgetError)]
@@ -198,7 +197,7 @@ class MultiLabeler:
             data = data_fingerprint(validation)
             score = Score(metric="subset_accuracy", value=card["subset_accuracy"], rows=card["n"], data=data)
             book = book.model_copy(update={"score": score})
-        usage = used_by(first)
+        usage = first.used()
         usage.add(**{field: -value for field, value in before})
         untrained = tuple(label for label in ended if label not in runs)
         return MultiLabelResult(rulebook=book, runs=runs, untrained=untrained, usage=usage, scorecard=card)
