@@ -59,7 +59,7 @@ def run_demo(
     make_place(path)
     console.print(plain("One prompt, one critique, start to end: a minute or two on a laptop. Ctrl-C stops it.", "dim"))
     if train:
-        console.print(plain("Then labels train a rulebook: some five minutes more.", "dim"))
+        console.print(plain("Then labels train a rulebook: ten to fifteen minutes more.", "dim"))
     llm = open_model(model, console)
     _align(console, llm, path)
     if train:
