@@ -35,43 +35,51 @@ _CHECK = (
     "label of the text."
 )
 _CHECKED = (
-    (
-        "Try our carbonara with bacon, or a green salad.",
-        (
-            ("The text is about pork or meat.", "yes"),
-            ("The writer is angry at a shop.", "no"),
-            ("The text offers something to eat.", "yes"),
-        ),
-        "food",
-    ),
-    (
-        "Third time the parcel came open. I am done with you.",
-        (
-            ("The text is about music.", "no"),
-            ("The writer is angry at a shop.", "yes"),
-            ("The text tells a time of day.", "no"),
-        ),
-        "complaint",
-    ),
-    (
-        "She plays the violin every night.",
-        (
-            ("The text is about music.", "yes"),
-            ("The text is about a person.", "yes"),
-            ("The text asks for something.", "no"),
-        ),
-        "hobby",
-    ),
+    ("Try our carbonara with bacon, or a green salad.", "food"),
+    ("Third time the parcel came open. I am done with you.", "complaint"),
+    ("She plays the violin every night.", "hobby"),
 )
+_TRUE_OF = (  # each statement, and for each text whether it is true of it
+    ("The text offers something to eat.", "ynn"),
+    ("The writer is angry at a shop.", "nyn"),
+    ("The text is about music.", "nny"),
+    ("The text is about an animal.", "nnn"),
+    ("The text speaks to somebody directly.", "yyn"),
+    ("The text describes a habit of a person.", "nny"),
+    ("The text is an advertisement.", "ynn"),
+    ("The text reports a repeated failure.", "nyn"),
+    ("The text is about money.", "nnn"),
+    ("The text mentions a woman.", "nny"),
+    ("The text is about pork or meat.", "ynn"),
+    ("The text mentions a delivery.", "nyn"),
+    ("The text is about sport.", "nnn"),
+    ("The text mentions an instrument.", "nny"),
+    ("The text gives a choice of dishes.", "ynn"),
+    ("The text threatens to break off with somebody.", "nyn"),
+    ("The text thanks somebody.", "nnn"),
+    ("The text names a time of day.", "nny"),
+    ("The text invites the reader to try something.", "ynn"),
+    ("The text tells that something was damaged.", "nyn"),
+    ("The text is about politics.", "nnn"),
+    ("The text is about a person's skill or pastime.", "nny"),
+    ("The text is about a journey.", "nnn"),
+    ("The text asks for medical advice.", "nnn"),
+)
+MOST_STATEMENTS = len(_TRUE_OF)
+"""As many as can be checked in one answer, of which each costs three or four tokens."""
 
 
-def checklist_examples() -> list[BaseMessage]:
-    """Show how a checklist is answered: a line for each statement, then the label."""
+def checklist_examples(n: int) -> list[BaseMessage]:
+    """Show how a checklist is answered: a line for each of `n` statements, then the label.
+
+    A small model says as many lines as the examples have, however many statements it is given.
+    """
+    shown = _TRUE_OF[:n]
     messages: list[BaseMessage] = [SystemMessage(_CHECK)]
-    for text, statements, label in _CHECKED:
-        sentences = [sentence for sentence, _ in statements]
+    for at, (text, label) in enumerate(_CHECKED):
+        sentences = [sentence for sentence, _ in shown]
         asked = checklist("What is the text about?", ("food", "complaint", "hobby"), None, sentences, text)
-        answers = "\n".join(f"{n} {answer}" for n, (_, answer) in enumerate(statements, 1))
+        answers = "\n".join(f"{i} {'yes' if true[at] == 'y' else 'no'}" for i, (_, true) in enumerate(shown, 1))
         messages += [HumanMessage(asked), AIMessage(f"{answers}\nlabel: {label}")]
     return messages
 

@@ -165,7 +165,7 @@ class Rulebook(Value):
     def prefix(self) -> list[BaseMessage]:
         """Return the messages of a request before the one that holds the row."""
         if self.is_checklist:  # precedents stand in the question there: nobody knows which principles they meet
-            return instructions.checklist_examples()
+            return instructions.checklist_examples(len(self.checked()))
         messages: list[BaseMessage] = [SystemMessage(self.system_text())]
         for text, answer in self._answered():
             messages += [HumanMessage(self.human_text(text)), AIMessage(answer)]

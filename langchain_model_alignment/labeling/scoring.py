@@ -9,10 +9,11 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from langchain_model_alignment.labeling.calibration import Signal
+from langchain_model_alignment.labeling.instructions import MOST_STATEMENTS
 
 __all__ = ["MOST_CHECKS", "MOST_LABELS", "codes_for", "label_line", "read_signal"]
 
-MOST_CHECKS = 24  # each costs three or four tokens of every answer
+MOST_CHECKS = MOST_STATEMENTS
 MOST_LABELS = 20  # as many alternatives as an OpenAI-compatible server tells about one token
 _FLOOR = 0.5  # a label that is not among the alternatives gets this share of the least likely one
 _RARE = 1e-6  # the share of a word that is not among the alternatives

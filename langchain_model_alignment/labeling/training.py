@@ -137,7 +137,8 @@ class Training:
         if scoring == "logprob" and self.caller.traits.small:
             checked = rulebook.model_copy(update={"scoring": "checks", "calibration": None})
             found, _ = await self.label(checked, self.calibration, config)
-            if sum(f.signal is not None for f in found) >= _READABLE * len(found):
+            whole = [f for f in found if f.signal is not None and all(f.signal.checks)]  # a line that is missing is 0
+            if len(whole) >= _READABLE * len(found):
                 return checked
         return rulebook.model_copy(update={"scoring": scoring, "calibration": None})
 

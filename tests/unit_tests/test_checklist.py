@@ -232,3 +232,11 @@ def test_principles_whose_checks_say_nothing_are_put_up_for_deletion():
     assert proposal is not None
     assert [edit.id for edit in proposal.edits] == ["p2"]
     assert thinning(book) is None
+
+
+@pytest.mark.parametrize("n", [1, 3, 8, MOST_CHECKS])
+def test_the_examples_have_as_many_lines_as_the_checklist(n: int):
+    book = book_of({"yes": [f"It names a {i}." for i in range(n)]}, scoring="checks")
+    answers = [message.text for message in book.prefix() if message.type == "ai"]
+    assert [len(text.splitlines()) for text in answers] == [n + 1] * 3
+    assert all(text.splitlines()[n - 1].startswith(f"{n} ") for text in answers)
