@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from langchain_model_alignment.integrations.langsmith import from_langsmith
     from langchain_model_alignment.integrations.learning import create_feedback_node, create_feedback_tool
     from langchain_model_alignment.integrations.live import create_live_prompt
+    from langchain_model_alignment.integrations.moving_over import (
+        prompt_from_model_alignment,
+        rulebook_from_model_alignment,
+    )
     from langchain_model_alignment.integrations.ray import label_dataset
     from langchain_model_alignment.integrations.serving.turn import create_turn_chain
     from langchain_model_alignment.integrations.store import ConstitutionLibrary
@@ -122,11 +126,13 @@ _WHERE = {
     "hugging_face_chat_model": "local",
     "labeler": "labeling.labeler",
     "local_chat_model": "local",
+    "prompt_from_model_alignment": "integrations.moving_over",
     "pull_prompt": "integrations.hub",
     "push_prompt": "integrations.hub",
     "read_feedback": "integrations.feedback_tables",
     "replay": "feedback.replay",
     "resolve_chat_model": "models",
+    "rulebook_from_model_alignment": "integrations.moving_over",
     "single_run": "feedback.single_run",
     "write_report": "labeling.report",
 }
@@ -193,11 +199,13 @@ __all__ = [
     "label_file",
     "labeler",
     "local_chat_model",
+    "prompt_from_model_alignment",
     "pull_prompt",
     "push_prompt",
     "read_feedback",
     "replay",
     "resolve_chat_model",
+    "rulebook_from_model_alignment",
     "single_run",
     "write_report",
 ]

@@ -97,10 +97,12 @@ PUBLIC = sorted(
         "labeler",
         "hugging_face_chat_model",
         "local_chat_model",
+        "prompt_from_model_alignment",
         "pull_prompt",
         "push_prompt",
         "read_feedback",
         "resolve_chat_model",
+        "rulebook_from_model_alignment",
         "single_run",
         "write_report",
     ]
