@@ -11,7 +11,7 @@ from unittest.mock import MagicMock
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 
-from langchain_model_alignment import AlignedPrompt, Mixture, Rulebook
+from langchain_model_alignment import AlignedPrompt, Rulebook
 from tests.fakes import ScriptedChatModel, ToolModel
 from tests.serving import client_of
 
@@ -137,50 +137,6 @@ def test_without_mlflow_its_example_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(SystemExit, match="pip install mlflow"):
         run("mlflow_tracking.py", monkeypatch=monkeypatch)
-
-
-def moderator(messages: list[BaseMessage]) -> str:
-    """Marks what a principle names, and proposes the word that a marked message holds."""
-    system, asked = messages[0].text, messages[-1].text
-    words = ("pay", "price", "fee", "refund", "spray", "spoon", "sale", "swap", "email", "mix")
-    if system.startswith("Does the moderator mark"):
-        return "marked" if any(f"the word {word}" in system and word in asked.lower() for word in words) else "plain"
-    found = [word for word in words if word in asked.lower().rpartition("message:")[2]] or ["please"]
-    sentence = f"It holds the word {found[0]}."
-    if "Propose up to" in asked:
-        return json.dumps({"edits": [{"kind": "add", "label": "marked", "text": sentence}]})
-    return sentence
-
-
-def test_the_notebook_trains_a_mixture_and_writes_its_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    pytest.importorskip("wordllama", reason='wordllama is missing: pip install "langchain-model-alignment[embeddings]"')
-    import langchain_model_alignment
-
-    monkeypatch.setattr(
-        langchain_model_alignment, "local_chat_model", lambda: ScriptedChatModel(moderator), raising=False
-    )
-    (tmp_path / "examples").symlink_to(EXAMPLES)
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    for source in code_of(EXAMPLES / "mixture_of_experts.ipynb"):
-        exec(compile(source, "mixture_of_experts.ipynb", "exec"), names)  # noqa: S102 (our own notebook)
-    output = capsys.readouterr().out
-    assert "general: " in output
-    assert "the mixture: 0." in output
-    assert Mixture.load(tmp_path / "mixture" / "mixture.json").task.labels == ("marked", "plain")
-    assert "The regions and their experts" in (tmp_path / "mixture" / "report.html").read_text(encoding="utf-8")
-
-
-def code_of(notebook: Path) -> list[str]:
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-
-
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.ipynb")))
-def test_the_readme_lists_every_notebook(name: str):
-    assert f"({name})" in (EXAMPLES / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("model")
