@@ -1,7 +1,7 @@
 """What model-alignment 0.3 made, read as plain values: a checkpoint of its labeler, and the data of a single run.
 
-That library saves nothing itself. In its environment `json.dump(checkpoint, file, default=vars)` writes a checkpoint, and
-the same with `run.data` writes a prompt; a pickle is never opened here, since opening one runs whatever is in it.
+That library saves nothing itself. In its environment `json.dump(checkpoint, file, default=vars)` writes a checkpoint,
+and the same with `run.data` a prompt. A pickle is never opened here, since opening one runs whatever is in it.
 """
 
 import string
@@ -117,8 +117,8 @@ def prompt_from_model_alignment(source: Any) -> AlignedPrompt:
         The prompt, with its answered inputs as exchanges; `AlignableSingleRun(model, data=…)` goes on with it.
 
     Raises:
-        ArtifactError: The file is not there, is no JSON (such as a pickle) or no prompt, or its rewritten text has other
-            variables than the person's own.
+        ArtifactError: The file is not there, is no JSON (such as a pickle) or no prompt, or its rewritten text has
+            other variables than the person's own.
         PromptError: A name stands in the text both as a variable and in double braces.
 
     Example:

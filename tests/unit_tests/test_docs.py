@@ -146,7 +146,9 @@ def test_every_page_is_in_the_sites_navigation(page: str):
 def documented() -> list[str]:
     """The public names in the reference, without the package's."""
     pages = [path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md")]
-    return [name for page in pages for name in re.findall(r"^::: langchain_model_alignment\.(\S+)$", page, re.M)]
+    return [
+        name for page in pages for name in re.findall(r"^::: langchain_model_alignment\.(\S+)$", page, re.MULTILINE)
+    ]
 
 
 def test_the_reference_has_every_public_name_once():
@@ -162,7 +164,8 @@ def test_every_command_is_on_the_page_about_the_command_line():
 
 
 def test_the_new_names_in_the_table_of_moving_over_are_there():
-    table = re.findall(r"^\|.*\| (.*) \|$", (DOCS / "moving_over.md").read_text(encoding="utf-8"), re.M)
+    page = (DOCS / "moving_over.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\|.*\| (.*) \|$", page, re.MULTILINE)
     names = {name for cell in table for name in re.findall(r"`([A-Z]\w+(?:\.\w+)?|create_\w+|write_\w+)`", cell)}
     assert len(names) > 20
     for name in names - {"ChatGoogleGenerativeAI", "GOOGLE_API_KEY", "True"}:

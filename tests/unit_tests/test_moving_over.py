@@ -94,9 +94,7 @@ def test_a_label_of_a_float_column_is_found_as_it_was_written():
 
 def test_a_label_that_the_labeler_does_not_know_is_told_with_those_it_does():
     saved = [{"id": "1", "value": "It insults.", "label": "spam"}]
-    with pytest.raises(
-        ArtifactError, match=r"label 'spam', which is none of the labeler's; its labels are: True, False"
-    ):
+    with pytest.raises(ArtifactError, match="'spam', which is none of the labeler's; its labels are: True, False"):
         rulebook_from_model_alignment(saved, maker())
 
 
