@@ -1,25 +1,25 @@
 """Every exception this library raises, in one tree.
 
-* AlignmentError
-  x ConfigurationError      what the caller gave cannot work; nothing was sent to a model
-    + PromptError           a prompt, a variable or an input that does not fit
-    + FeedbackError         feedback that is empty or has no response to be about
-    + DataError             a table, a column, a label or a task that does not fit
-    + EditError             an edit that a constitution or a history refuses
-    + ArtifactError         a file or JSON document that is not ours, or not readable
-    + ConflictError         somebody else wrote in the meantime; read again, then write
-    + NotFoundError         a thread, a stored prompt or a rulebook that is not there, or no longer
-    + ModelNameError        a model name that resolves to nothing here, or lacks its package
-    + WeightsError          weights of a local model that are missing, damaged or cannot be fetched
-    + ServerError           the local model server could not start
-  x ModelError              a model call failed
-    + AuthenticationError   the key is wrong or missing; never retried
-    + BadRequestError       the provider refuses the request as it stands; never retried
-    + RateLimitError        still over the rate limit after all retries
-    + UnavailableError      timeouts, dropped connections and server faults after all retries
-    + RefusalError          the model, or its safety filter, would not answer
-    + MalformedAnswerError  an answer that cannot be read, after its one repair; an empty one too
-  x BudgetError             a budget is spent, or cannot be measured with this model
+    * AlignmentError
+      x ConfigurationError      what the caller gave cannot work; nothing was sent to a model
+        + PromptError           a prompt, a variable or an input that does not fit
+        + FeedbackError         feedback that is empty or has no response to be about
+        + DataError             a table, a column, a label or a task that does not fit
+        + EditError             an edit that a constitution or a history refuses
+        + ArtifactError         a file or JSON document that is not ours, or not readable
+        + ConflictError         somebody else wrote in the meantime; read again, then write
+        + NotFoundError         a thread, a stored prompt or a rulebook that is not there, or no longer
+        + ModelNameError        a model name that resolves to nothing here, or lacks its package
+        + WeightsError          weights of a local model that are missing, damaged or cannot be fetched
+        + ServerError           the local model server could not start
+      x ModelError              a model call failed
+        + AuthenticationError   the key is wrong or missing; never retried
+        + BadRequestError       the provider refuses the request as it stands; never retried
+        + RateLimitError        still over the rate limit after all retries
+        + UnavailableError      timeouts, dropped connections and server faults after all retries
+        + RefusalError          the model, or its safety filter, would not answer
+        + MalformedAnswerError  an answer that cannot be read, after its one repair; an empty one too
+      x BudgetError             a budget is spent, or cannot be measured with this model
 
 Each message is one sentence or two: what is wrong, where, and what to do. What is degraded, but goes on, is said once
 as a `DataWarning`.
