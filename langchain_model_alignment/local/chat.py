@@ -13,6 +13,8 @@ from langchain_model_alignment.local.server import LocalServer
 __all__ = ["LocalChatModel", "make_chat_model"]
 
 _LONGEST_WAIT = 3600.0  # seconds; a full gate waits in line for two slots
+# Weights without a chat template are asked in ChatML, whose marks are plain text to them: nothing else ends their turn.
+_END_OF_TURN = "<|im_end|>"
 
 
 class LocalChatModel(ChatOpenAI):
@@ -53,6 +55,7 @@ def make_chat_model(name: str, server: LocalServer, kwargs: dict[str, Any]) -> L
         "timeout": _LONGEST_WAIT,
         "stream_usage": True,
         "use_responses_api": False,
+        "stop": [_END_OF_TURN],
         "openai_proxy": None,
         "http_client": DefaultHttpxClient(**transport),
         "http_async_client": DefaultAsyncHttpxClient(**transport),

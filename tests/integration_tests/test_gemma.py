@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from langchain_model_alignment import hugging_face_chat_model, local_chat_model
+from langchain_model_alignment import AlignedPrompt, hugging_face_chat_model, local_chat_model
 from langchain_model_alignment.cli.app import app
 from langchain_model_alignment.errors import WeightsError
 from langchain_model_alignment.local.weights import weights_path
@@ -74,4 +74,22 @@ def test_a_training_run_goes_through_gemma_to_its_end(
 
 def test_gemma_answers_on_the_local_server_too(weights: Path) -> None:
     pytest.importorskip("xllamacpp", reason='pip install "langchain-model-alignment[local]"')
-    assert local_chat_model(NAME, max_tokens=8).invoke("The capital of France is").content.strip()
+    answer = local_chat_model(NAME, max_tokens=40).invoke("The capital of France is").text
+    assert answer.strip()
+    assert "<|im_" not in answer  # it has no chat template, and does not go on with a turn of the person
+
+
+def test_the_notebook_runs_to_its_end_and_no_wish_is_lost(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xllamacpp", reason='pip install "langchain-model-alignment[local]"')
+    notebook = Path(__file__).parents[2] / "examples" / "gemma.ipynb"
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), notebook.name, "exec"), names)  # noqa: S102 (our own notebook)
+    prompt = AlignedPrompt.load("recipe.json").effective
+    assert prompt.variables == ("dish",)
+    assert "alcohol" in prompt.text
+    assert "100 words" in prompt.text

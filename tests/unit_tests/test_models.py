@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -239,6 +240,18 @@ def test_bare_local_names_and_paths_reach_the_local_model(monkeypatch: pytest.Mo
     for name in ("local", "local:smollm2-135m", "smollm2-135m", "/my/own.gguf"):
         resolve_chat_model(name)
     assert asked == ["default", "smollm2-135m", "smollm2-135m", "/my/own.gguf"]
+
+
+def test_a_local_model_ends_its_turn_where_its_weights_have_no_chat_template(tmp_path: Path) -> None:
+    pytest.importorskip("langchain_openai")
+    from langchain_model_alignment.local.chat import make_chat_model
+
+    weights = tmp_path / "base.gguf"
+    weights.touch()
+    server: Any = SimpleNamespace(weights=weights, base_url="http://127.0.0.1:1/v1", api_key="none")
+    model = make_chat_model(str(weights), server, {})
+    assert model._get_request_payload("Hello")["stop"] == ["<|im_end|>"]
+    assert model._get_request_payload("Hello", stop=["\n"])["stop"] == ["\n"]
 
 
 def test_a_limit_on_tokens_goes_under_the_name_that_the_provider_takes() -> None:
