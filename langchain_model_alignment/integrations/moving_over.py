@@ -6,7 +6,7 @@ and the same with `run.data` a prompt. A pickle is never opened here, since open
 
 import string
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from langchain_model_alignment.wording import says
 
 __all__ = ["prompt_from_model_alignment", "rulebook_from_model_alignment"]
 
+File = str | Path
 REASON = "moved over from model-alignment"
 _HOW = "in the environment of model-alignment write it with json.dump(…, file, default=vars)"
 
@@ -62,7 +63,7 @@ class _Prompt(_Saved):
 S = TypeVar("S", bound=_Saved)
 
 
-def rulebook_from_model_alignment(source: Any, maker: Labeler) -> Rulebook:
+def rulebook_from_model_alignment(source: File | Mapping[str, Any] | Sequence[Any], maker: Labeler) -> Rulebook:
     """Return the rulebook that a `LabelerCheckpoint` of model-alignment amounts to.
 
     A checkpoint does not say which task it is of: the labeler does, made with the arguments of the old one and a chat
@@ -102,7 +103,7 @@ def rulebook_from_model_alignment(source: Any, maker: Labeler) -> Rulebook:
     return maker.rulebook({}).apply(adds)
 
 
-def prompt_from_model_alignment(source: Any) -> AlignedPrompt:
+def prompt_from_model_alignment(source: File | Mapping[str, Any]) -> AlignedPrompt:
     """Return the aligned prompt that the data of an `AlignableSingleRun` of model-alignment amounts to.
 
     The prompt begins as the person's own text; the principles, and the rewritten text where there is one, are
