@@ -26,8 +26,7 @@ from langchain_model_alignment.wording import says
 
 __all__ = ["prompt_from_model_alignment", "rulebook_from_model_alignment"]
 
-File = str | Path
-REASON = "moved over from model-alignment"
+_REASON = "moved over from model-alignment"
 _HOW = "in the environment of model-alignment write it with json.dump(…, file, default=vars)"
 
 
@@ -63,7 +62,7 @@ class _Prompt(_Saved):
 S = TypeVar("S", bound=_Saved)
 
 
-def rulebook_from_model_alignment(source: File | Mapping[str, Any] | Sequence[Any], maker: Labeler) -> Rulebook:
+def rulebook_from_model_alignment(source: str | Path | Mapping[str, Any] | Sequence[Any], maker: Labeler) -> Rulebook:
     """Return the rulebook that a `LabelerCheckpoint` of model-alignment amounts to.
 
     A checkpoint does not say which task it is of: the labeler does, made with the arguments of the old one and a chat
@@ -96,14 +95,14 @@ def rulebook_from_model_alignment(source: File | Mapping[str, Any] | Sequence[An
         Add(
             text=attribute.value,
             label=_label(maker.task, attribute.label, where),
-            reason=f"{REASON}, attribute {attribute.id}" if attribute.id else REASON,
+            reason=f"{_REASON}, attribute {attribute.id}" if attribute.id else _REASON,
         )
         for attribute in attributes
     ]
     return maker.rulebook({}).apply(adds)
 
 
-def prompt_from_model_alignment(source: File | Mapping[str, Any]) -> AlignedPrompt:
+def prompt_from_model_alignment(source: str | Path | Mapping[str, Any]) -> AlignedPrompt:
     """Return the aligned prompt that the data of an `AlignableSingleRun` of model-alignment amounts to.
 
     The prompt begins as the person's own text; the principles, and the rewritten text where there is one, are
@@ -141,12 +140,12 @@ def prompt_from_model_alignment(source: File | Mapping[str, Any]) -> AlignedProm
     _warn_of_empty(len(saved.principles or ()) - len(principles), where)
     aligned = AlignedPrompt.from_prompt(own)
     if principles:
-        aligned = aligned.commit([Add(text=p) for p in principles], reason=REASON)
+        aligned = aligned.commit([Add(text=p) for p in principles], reason=_REASON)
     if text != own:
         _check_variables(own, text, where)
         said = tuple(principle_key(p) for p in aligned.principles if says(text.text, p.sentence()))
         edit = TemplateEdit(template=text, woven=said or None)
-        aligned = aligned.commit([edit], reason=f"{REASON}: the rewritten text")
+        aligned = aligned.commit([edit], reason=f"{_REASON}: the rewritten text")
     for exchange in _exchanges(saved.conversations):
         aligned = aligned.with_exchange(exchange)
     return aligned
