@@ -46,6 +46,8 @@ _LABEL = re.compile(
     r"|regel|regla|règle|规则|原则)\s*\d*\W?\s*[:：]\s*",
     re.IGNORECASE,
 )
+# What follows one of these is another turn, which nobody took.
+_TURN = re.compile(r"<\|\w+\|?>?|<(?:end|start)_of_turn>")
 # Only the tags that models put around an answer: a person may ask for "<b>".
 _TAG = re.compile(
     r"</?(?:rule|principle|order|answer|output|instruction|sentence|response|text)s?>|```\w*", re.IGNORECASE
@@ -184,7 +186,7 @@ def clean_sentence(text: str) -> str:
         >>> clean_sentence('INSTRUCTION_ADDITION: {"Keep it short."}')
         'Keep it short.'
     """
-    text = _TAG.sub("", text).strip()
+    text = _TAG.sub("", _TURN.split(text, maxsplit=1)[0]).strip()
     value = _value_in(text)
     if value is not None:
         return value

@@ -472,6 +472,8 @@ def test_whether_a_prompt_says_a_principle(text: str, principle: str, said: bool
         ("Here is the rule: Be brief.", "Be brief."),
         ("Sure! Here is the rule:\n\nBe brief.", "Be brief."),
         ("Be brief.\n\nThis is because the person said so.", "Be brief."),
+        ("Be brief.<|im_end|> <|im_start|>user I like that.<|im_", "Be brief."),  # by a base model that runs on
+        ("Be brief.<end_of_turn>\n<start_of_turn>user", "Be brief."),
         ('Rewritten principle: "Name {topic} often."', "Name {topic} often."),
         ("{topic} comes first, {place} last.", "{topic} comes first, {place} last."),
         ('Say "hi" and "bye".', 'Say "hi" and "bye".'),
