@@ -88,7 +88,9 @@ def rulebook_from_model_alignment(source: str | Path | Mapping[str, Any] | Seque
         [('True', 'It insults a group.', 'moved over from model-alignment, attribute 62194')]
     """
     value, where = _plain(source)
-    saved = _read(_Checkpoint, {"attributes": value} if isinstance(value, list) else value, where, "labeler checkpoint")
+    saved = _read(
+        _Checkpoint, {"attributes": value} if isinstance(value, list | tuple) else value, where, "labeler checkpoint"
+    )
     attributes = [a for a in saved.attributes if a.value.strip()]
     _warn_of_empty(len(saved.attributes) - len(attributes), where)
     adds = [
@@ -107,8 +109,8 @@ def prompt_from_model_alignment(source: str | Path | Mapping[str, Any]) -> Align
 
     The prompt begins as the person's own text; the principles, and the rewritten text where there is one, are
     revisions of it, so that each can be undone. A principle that the rewritten text does not say is listed below it,
-    as always here; the old library left it out of the prompt. Where the text says none of them, feedback changed it
-    directly, and it counts as the person's own.
+    as always here; the old library left it out of the prompt. A text that says none of them may have been changed by
+    feedback directly, so it counts as the person's own, and a later update keeps all of it.
 
     Args:
         source: The path of a JSON file, or its value: the `ConstitutionalPrompt` as a dict.
