@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from langchain_model_alignment.cli import batch, demo, feedback, label, models, report, serve, train
+from langchain_model_alignment.cli import batch, demo, feedback, label, models, report, serve, studio, train
 
 app = typer.Typer(
     help="Make a prompt follow people's wishes: feedback or labels become principles, principles become the prompt.",
@@ -19,6 +19,7 @@ app.command("train")(train.run_train)
 app.command("label")(label.run_label)
 app.command("report")(report.run_report)
 app.command("serve")(serve.run_serve)
+app.command("studio")(studio.run_studio)
 app.add_typer(models.app, name="models")
 
 

@@ -1,0 +1,57 @@
+"""`langchain-align studio`: the page in a browser where a person aligns a prompt."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from langchain_model_alignment.cli.show import plain
+from langchain_model_alignment.errors import ConfigurationError
+from langchain_model_alignment.integrations.serving.loading import LoadingModel
+from langchain_model_alignment.integrations.serving.settings import API_KEY, check_address
+
+_GRACE = 5  # seconds for what is under way when the studio is stopped
+_EARLY = 1.0  # seconds in which a name that means nothing is told before the page opens
+
+
+def run_studio(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8080,
+    host: Annotated[str, typer.Option(help="The address; another than this machine's own needs a key.")] = "127.0.0.1",
+    model: Annotated[str, typer.Option(help="The model: local, provider:model, or a path to a .gguf.")] = "local",
+    alignment_model: Annotated[
+        str | None, typer.Option(help="The model that writes principles; the same, when absent.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where everything is kept; a folder of this user, when absent.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Open the studio in the browser; with LANGCHAIN_ALIGN_API_KEY set, people have to give that key."""
+    try:
+        import uvicorn
+
+        from langchain_model_alignment.studio.app import create_studio
+    except ImportError as error:
+        raise ConfigurationError(
+            'The studio needs more packages: pip install "langchain-model-alignment[studio]".'
+        ) from error
+    key = os.environ.get(API_KEY)
+    check_address(host, key)
+    place = folder or _own_folder()
+    answering = LoadingModel(model)
+    aligning = LoadingModel(alignment_model) if alignment_model else answering
+    app = create_studio(answering, place, alignment_model=aligning, key=key)
+    for one in {answering, aligning}:
+        one.start()
+        one.wait(_EARLY)
+    address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
+    Console(stderr=True).print(plain(f"The studio is at {address}; all is kept in {place}. Ctrl-C stops it.", "dim"))
+    uvicorn.run(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=_GRACE, log_level="warning")
+
+
+def _own_folder() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("langchain-model-alignment") / "studio"

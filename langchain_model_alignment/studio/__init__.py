@@ -1,0 +1,1 @@
+"""The studio: a web page where a person aligns a prompt, trains a rulebook and labels with it."""
