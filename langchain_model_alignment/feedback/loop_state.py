@@ -61,7 +61,7 @@ class FeedbackOutput(TypedDict):
 class FeedbackEvent(TypedDict, total=False):
     """What the graph tells while it runs (`stream_mode="custom"`); `type` says which of the other keys are there."""
 
-    type: Literal["answers", "principles", "prompt", "verdicts", "replay", "taken_back"]
+    type: Literal["answers", "principles", "prompt", "verdicts", "replay", "taken_back", "token"]
     candidates: list[str]
     """With `answers`: the new candidates."""
     exchange: str
@@ -86,6 +86,11 @@ class FeedbackEvent(TypedDict, total=False):
     """With `verdicts`: what was said, whether the new answer does it (`kept`), why, and whether a repair follows."""
     report: dict[str, Any]
     """With `replay`: the JSON of a `ReplayReport`."""
+    text: str
+    candidate: int
+    message: str
+    """With `token`, which only `Turns` tells, where it is asked to: a piece of an answer, of which candidate, and of
+    which message; a call that failed half way begins another message."""
     summary: str
     troubles: list[str]
     """With `replay`: the whole in a sentence, and what got worse, a sentence each."""

@@ -26,6 +26,7 @@ from langchain_model_alignment.studio.doors import add_doors
 from langchain_model_alignment.studio.label import add_label
 from langchain_model_alignment.studio.shared import Studio
 from langchain_model_alignment.studio.train import add_train
+from langchain_model_alignment.studio.work import Works
 
 __all__ = ["create_studio"]
 
@@ -56,12 +57,14 @@ def create_studio(
     """
     folder = Path(folder)
     settings = ServeSettings(database=str(folder), candidates=_CANDIDATES)
-    studio = Studio(folder, Service(model, alignment_model=alignment_model, settings=settings))
+    service = Service(model, alignment_model=alignment_model, settings=settings)
+    studio = Studio(folder, service, Works(service))
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        async with studio.service.running():
+        async with service.running():
             yield
+            await studio.works.close()
 
     app = FastAPI(title="Studio", lifespan=lifespan, openapi_url=None)
     add_doors(app, key)

@@ -12,7 +12,7 @@ from langchain_model_alignment.studio.shared import Studio
 __all__ = ["Frame", "frame"]
 
 _PAGES = {"/align": "Align", "/train": "Train", "/label": "Label"}
-_HEAD = '<link rel="stylesheet" href="/studio/studio.css"><script src="/studio/studio.js" defer></script>'
+_HEAD = "".join(f'<link rel="stylesheet" href="/studio/{name}.css">' for name in ("studio", "align")) + '<script src="/studio/studio.js"></script>'
 
 
 class Frame:

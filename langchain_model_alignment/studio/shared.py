@@ -5,6 +5,7 @@ from pathlib import Path
 
 from langchain_model_alignment.integrations.serving.loading import LoadingModel
 from langchain_model_alignment.integrations.serving.service import Service
+from langchain_model_alignment.studio.work import Works
 
 __all__ = ["Studio"]
 
@@ -16,10 +17,12 @@ class Studio:
     Attributes:
         folder: Where everything is kept; each page has its own part of it.
         service: The models, and the threads of the feedback loop.
+        works: The prompts under work.
     """
 
     folder: Path
     service: Service
+    works: Works
 
     @property
     def model(self) -> LoadingModel:

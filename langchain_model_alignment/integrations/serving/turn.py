@@ -4,10 +4,11 @@ A checkpointed graph that is served as it is loses its interrupt on the way. Her
 the same turn serves FastAPI, LangServe and a program.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any, Literal, Self, cast
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.errors import is_invalid_resume
 from langgraph.graph.state import CompiledStateGraph
@@ -140,8 +141,15 @@ class Turns:
                     return event["reply"]
         raise AssertionError("a turn ends with its reply")
 
-    async def events(self, turn: Turn, config: RunnableConfig | None = None) -> AsyncGenerator[TurnEvent, None]:
+    async def events(
+        self, turn: Turn, config: RunnableConfig | None = None, *, tokens: bool = False
+    ) -> AsyncGenerator[TurnEvent, None]:
         """Take a turn, telling what happens; the last event is the reply.
+
+        Args:
+            turn: The turn.
+            config: Callbacks, tags and metadata for the calls.
+            tokens: Whether answers are told piece by piece too, as events of the type `token`.
 
         Raises:
             NotFoundError: There is no such thread, or no such stored prompt.
@@ -154,11 +162,14 @@ class Turns:
         async with self._claim(turn.thread_id):
             entry = await self._entry(turn, await self._graph.aget_state(thread))
             if entry is not _STAY:
-                run: Any = self._graph.astream(entry, thread, stream_mode="custom")
+                modes: Any = ["custom", "messages"] if tokens else ["custom"]
+                run: Any = self._graph.astream(entry, thread, stream_mode=modes)
                 try:
                     async with aclosing(run):  # a reader that goes stops it before another turn may begin
-                        async for event in run:
-                            yield {"event": event, "reply": None}
+                        async for mode, told in run:
+                            event = told if mode == "custom" else _token(*told)
+                            if event is not None:
+                                yield {"event": event, "reply": None}
                 except ValidationError as error:
                     if not is_invalid_resume(error):
                         raise
@@ -266,6 +277,14 @@ def create_turn_chain(
 
 
 _STAY: Any = object()
+
+
+def _token(chunk: BaseMessage, marks: Mapping[str, Any]) -> FeedbackEvent | None:
+    """A piece of an answer; what the model says to itself, or while it judges, is none."""
+    if marks.get("langgraph_node") != "respond" or "alignment_candidate" not in marks or not chunk.text:
+        return None
+    told = {"text": str(chunk.text), "candidate": marks["alignment_candidate"], "message": str(chunk.id)}
+    return cast(FeedbackEvent, {"type": "token", **told})
 
 
 def _of_thread(thread_id: str, config: RunnableConfig | None) -> RunnableConfig:

@@ -1,0 +1,73 @@
+"""What one browser tab knows beyond the prompt that all tabs share: what is open, and what to draw anew."""
+
+from typing import Any
+
+from nicegui import ui
+
+from langchain_model_alignment.errors import AlignmentError
+from langchain_model_alignment.studio.frame import Frame
+from langchain_model_alignment.studio.parts import forget_draft
+from langchain_model_alignment.studio.work import Work
+
+__all__ = ["Form", "View"]
+
+Form = tuple[int, str]
+"""An answer, from 0, and what is being said about it: `critique`, `kudos` or `rewrite`."""
+
+
+class View:
+    """One tab that shows a prompt under work.
+
+    Args:
+        work: The prompt.
+        frame: Where the studio speaks to the person.
+    """
+
+    def __init__(self, work: Work, frame: Frame) -> None:
+        self.work = work
+        self.frame = frame
+        self.form: Form | None = None
+        """What is being written about which answer."""
+        self.editing: dict[str, str] = {}
+        """The principles that are being reworded, with their words as they stood when that began."""
+        self.rewording_prompt = False
+        self.showing_changes = False
+        self.inputs: dict[str, str] = {}
+        """What stands in the fields of the variables."""
+
+    def send(self, said: dict[str, Any], *drafts: str) -> bool:
+        """Answer the question that is in front of the person; what is wrong with it is said, and nothing is lost.
+
+        Args:
+            said: The JSON of a `Review` or a `Decision`.
+            drafts: The names of the drafts that are sent with it.
+        """
+        question = self.work.question
+        try:
+            self.work.answer(question["id"] if question is not None else "", said)
+        except AlignmentError as error:
+            self.frame.say(str(error), "problem")
+            return False
+        self.frame.hush()
+        for draft in drafts:
+            forget_draft(draft)
+        return True
+
+    def edit(self, *edits: dict[str, Any], draft: str = "") -> bool:
+        """Change principles by hand, as one revision."""
+        return self.send({"action": "edit", "edits": list(edits)}, *filter(None, [draft]))
+
+    def draft(self, *of: object) -> str:
+        """Name what is typed into a field of this prompt, so that it outlives a reload."""
+        return ".".join(str(part) for part in (self.work.name, *of))
+
+    async def call(self, awaitable: Any) -> None:
+        """Wait for something that may fail, and say so where it does."""
+        try:
+            await awaitable
+        except AlignmentError as error:
+            self.frame.say(str(error), "problem")
+
+    def step_back(self, action: str) -> None:
+        """Undo or redo."""
+        self.send({"action": action})

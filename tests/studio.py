@@ -1,0 +1,72 @@
+"""What the tests of the studio share: a model that answers word by word, and a studio in a process of its own."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk
+
+from tests.fakes import ScriptedChatModel
+
+ANSWERS = [
+    "1. Cut paper snowflakes for the window.\n2. Trim the herbs on the balcony.\n3. Open a parcel without a knife.",
+    "Scissors cut fabric for a quilt, they curl ribbon on a present, and they open stubborn packaging.",
+    "You can use scissors to:\n– cut hair,\n– cut coupons,\n– cut flowers for a vase.",
+]
+CRITIQUES = ["It is longer than it needs to be.", "The uses are ordinary.", "It does not say how to do it."]
+KUDOS = ["The list is numbered.", "Each use is concrete.", "It is friendly."]
+PRINCIPLE = "Include a creative use in the list."
+
+
+class StreamingChatModel(ScriptedChatModel):
+    """A scripted model that answers word by word."""
+
+    pause: float = 0.0
+    """Seconds between two words."""
+    breaks_after: int | None = None
+    """The number of words after which answers break off."""
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        text = (await self._agenerate(messages, stop, None, **kwargs)).generations[0].message.text
+        for number, word in enumerate(text.split(" ")):
+            if number == self.breaks_after:
+                raise ConnectionError("the line is gone")
+            await asyncio.sleep(self.pause)
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=word if number == 0 else f" {word}"))
+            if run_manager is not None:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+
+class Mind:
+    """Knows its part: answers in turn, suggests, writes the principle that was asked for, and finds wishes kept."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+        self.worse = False
+        """Whether it finds earlier answers worse from now on."""
+
+    def __call__(self, messages: list[BaseMessage]) -> str:
+        system, told = messages[0].text, messages[-1].text
+        if "list of principles" in system:
+            return json.dumps({"reason": "asked for", "action": "add", "principle": PRINCIPLE})
+        if "rewrite instructions" in system:
+            return json.dumps({"text": "Give three uses for the following item: {item}. Include a creative use."})
+        if "whether a prompt's new answer" in system:
+            return json.dumps({"sayings": [{"number": 1, "kept": True, "reason": "One use is creative."}]})
+        if "critique" in system.lower():
+            return "\n".join(f"{n}. {one}" for n, one in enumerate(CRITIQUES, 1))
+        if "praise" in system.lower() or "kudos" in system.lower():
+            return "\n".join(f"{n}. {one}" for n, one in enumerate(KUDOS, 1))
+        self.answered += 1
+        mark = " And fold a paper crane with the offcuts." if "creative" in told else ""
+        return ANSWERS[self.answered % len(ANSWERS)] + mark
