@@ -63,9 +63,9 @@ class Mind:
             return json.dumps({"text": "Give three uses for the following item: {item}. Include a creative use."})
         if "whether a prompt's new answer" in system:
             return json.dumps({"sayings": [{"number": 1, "kept": True, "reason": "One use is creative."}]})
-        if "critique" in system.lower():
+        if "criticisms" in system:
             return "\n".join(f"{n}. {one}" for n, one in enumerate(CRITIQUES, 1))
-        if "praise" in system.lower() or "kudos" in system.lower():
+        if "different" in system and "answer" in system:
             return "\n".join(f"{n}. {one}" for n, one in enumerate(KUDOS, 1))
         self.answered += 1
         mark = " And fold a paper crane with the offcuts." if "creative" in told else ""

@@ -190,6 +190,24 @@ class Turns:
             raise _no_thread(thread_id)
         return _reply(thread_id, state)
 
+    async def take_back(self, thread_id: str) -> Reply:
+        """Give up a turn that stopped half way: the question that it answered is asked again, as it was.
+
+        Raises:
+            NotFoundError: There is no such thread.
+            ConflictError: Another turn is under way, or there is no question to go back to.
+        """
+        async with self._claim(thread_id):
+            now = await self.read(thread_id)
+            if now["status"] != "stopped":
+                return now
+            async for earlier in self._graph.aget_state_history(_of_thread(thread_id, None)):
+                if earlier.interrupts:
+                    # Run from there without an answer, the node asks anew; what came after stays as a fork.
+                    await self._graph.ainvoke(None, earlier.config)
+                    return await self.read(thread_id)
+        raise ConflictError(f'The thread "{thread_id}" never asked anything; go on, or begin it anew with an input.')
+
     async def forget(self, thread_id: str) -> None:
         """Delete a thread.
 

@@ -1,6 +1,7 @@
 """The answers, side by side, and what a person says about them."""
 
 from nicegui import ui
+from nicegui.elements.mixins.text_element import TextElement
 
 from langchain_model_alignment.errors import AlignmentError
 from langchain_model_alignment.studio.aligning.view import View
@@ -25,7 +26,8 @@ class Answers:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._texts: list[ui.label] = []
+        self._texts: list[TextElement] = []
+        self._opened = False  # a form was opened just now, by this person
         self.draw()
 
     @ui.refreshable_method
@@ -80,11 +82,18 @@ class Answers:
         if self._view.work.review is None:
             return
         self._view.form = (at, way)
+        self._opened = True
         self.draw.refresh()
 
     def _close(self) -> None:
         self._view.form = None
         self.draw.refresh()
+
+    def _focus(self, box: ui.textarea) -> None:
+        """Put the cursor where a person is about to write; not where somebody else's turn drew the page anew."""
+        if self._opened:
+            box.run_method("focus")
+        self._opened = False
 
     # -- what is said --------------------------------------------------------------------------------------------
 
@@ -104,7 +113,7 @@ class Answers:
             box = field(asks, hint="In your own words", draft=draft)
             box.on("keydown.ctrl.enter", lambda: send(box.value)).on("keydown.meta.enter", lambda: send(box.value))
             box.on("keydown.escape", self._close)
-            ui.run_javascript(f"studio.focus({box.id})")
+            self._focus(box)
             with ui.element("div").classes("row"):
                 action(f"Send {name.lower()}", lambda: send(box.value), kind="primary")
                 action("Cancel", self._close, kind="quiet")
@@ -138,7 +147,7 @@ class Answers:
         with ui.element("div").classes("form rewrite"):
             box = field(_WAYS["rewrite"][2], text, lines=6, draft=draft)
             box.on("keydown.ctrl.enter", send).on("keydown.meta.enter", send).on("keydown.escape", self._close)
-            ui.run_javascript(f"studio.focus({box.id})")
+            self._focus(box)
             with ui.element("div").classes("row"):
                 action("Send rewrite", send, kind="primary")
                 action("Cancel", self._close, kind="quiet")

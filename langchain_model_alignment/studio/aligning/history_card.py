@@ -5,11 +5,12 @@ from datetime import datetime
 
 from nicegui import ui
 
-from langchain_model_alignment.history import History, Revision
+from langchain_model_alignment.constitution import Add, Delete, Edit, Move, Set
+from langchain_model_alignment.history import History, Revision, TemplateEdit
 from langchain_model_alignment.studio.aligning.view import View
 from langchain_model_alignment.studio.parts import action, card, words
 
-__all__ = ["HistoryCard", "rows_of"]
+__all__ = ["HistoryCard", "rows_of", "title_of"]
 
 _WHO = {"model": "the model", "person": "a person", "repair": "a repair"}
 _MOST = 200  # revisions shown; the newest
@@ -36,6 +37,37 @@ def rows_of(history: History) -> Iterator[tuple[Revision, int]]:
 
 def _deeper(children: list[Revision], depth: int) -> list[tuple[Revision, int]]:
     return [(child, depth + (child is not children[-1])) for child in reversed(children)]
+
+
+def title_of(revision: Revision) -> str:
+    """Tell in a few words what a revision did.
+
+    Example:
+        >>> from langchain_model_alignment.constitution import Add
+        >>> title_of(History().commit([Add(text="Be brief.")]).revisions[0])
+        'New: Be brief.'
+    """
+    if not revision.edits:
+        return "Nothing had to change"
+    more = f" (and {len(revision.edits) - 1} more)" if len(revision.edits) > 1 else ""
+    match revision.edits[0]:
+        case Add(text=text):
+            told = f"New: {text}"
+        case Edit(id=id, text=text):
+            told = f"{id} reworded: {text}"
+        case Delete(id=id):
+            told = f"{id} deleted"
+        case Move(id=id):
+            told = f"{id} moved"
+        case Set(id=id, field="enabled", value=value):
+            told = f"{id} switched {'on' if value else 'off'}"
+        case Set(id=id, field=name):
+            told = f"{id}: another {name}"
+        case TemplateEdit(woven=None):
+            told = "The prompt's own words changed"
+        case _:
+            told = "Principles written into the prompt"
+    return told + more
 
 
 class HistoryCard:
@@ -66,18 +98,20 @@ class HistoryCard:
             with ui.element("ol").classes("history"):
                 self._row(None, "The beginning", "", 0, history)
                 for revision, depth in list(rows_of(history))[-_MOST:]:
-                    told = ", ".join(filter(None, (_WHO.get(revision.author, revision.author), _when(revision.time))))
-                    self._row(revision.id, revision.reason or "changed", told, depth, history)
+                    who = _WHO.get(revision.author, revision.author)
+                    reason = "" if revision.author == "person" else revision.reason
+                    told = " · ".join(filter(None, (revision.id, who, _when(revision.time), reason)))
+                    self._row(revision.id, title_of(revision), told, depth, history)
 
-    def _row(self, id: str | None, reason: str, told: str, depth: int, history: History) -> None:
+    def _row(self, id: str | None, title: str, told: str, depth: int, history: History) -> None:
         here = id == history.head
         with ui.element("li").classes("revision here" if here else "revision").style(f"--depth: {min(depth, 6)}"):
             if here:
                 ui.element("span").props('aria-hidden="true"').classes("dot")
             with ui.element("div").classes("grow"):
-                words(reason, "strong" if here else "")
-                words("  ".join(filter(None, (id, told))), "muted small")
+                words(title, "strong" if here else "")
                 if id is not None:
+                    words(told, "muted small")
                     self._changes(id, history)
             if here:
                 words("you are here", "muted small")
@@ -89,7 +123,7 @@ class HistoryCard:
         """What a revision did, folded away."""
         with ui.element("details"):
             with ui.element("summary").classes("small muted"):
-                words("what changed", tag="span")
+                words("Show the change", tag="span")
             for line in history.diff(history.get(id).parent, id) or ["nothing in words"]:
                 kind = {"+": "added", "-": "gone"}.get(line[:1], "")
                 words(line, f"small {kind}")

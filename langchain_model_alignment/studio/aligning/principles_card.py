@@ -76,7 +76,7 @@ class PrinciplesCard:
                 self._reword(principle)
                 return
             words(principle.sentence(), "principle-text")
-            told = origin_of(principle, prompt)
+            told = f"{principle.id} · {origin_of(principle, prompt)}"
             if principle.id in view.work.followed:
                 applied, followed = view.work.followed[principle.id]
                 told += f" · followed {followed} of {applied}" if applied else " · never applied"

@@ -97,7 +97,10 @@ class TurnCard:
         lines = [event for event in told if event["type"] in ("principles", "verdicts", "replay", "taken_back")]
         if not lines:
             return
-        with card("What changed", classes="done"):
+        with card("What changed", classes="done") as head:
+            if any(event.get("changes") for event in lines):
+                with head:
+                    action("Undo this", self._undo, kind="quiet", icon="undo")
             for event in lines:
                 if event["type"] == "principles":
                     for line in event["changes"] or ["No principle had to change."]:
@@ -111,10 +114,16 @@ class TurnCard:
                 else:
                     words("The change was taken back; it stays in the history as a branch.")
 
+    def _undo(self) -> None:
+        """Go back to where the last turn began, over all revisions that it made."""
+        prompt = self._view.work.prompt
+        before = prompt.exchanges[-2].revision if prompt is not None and len(prompt.exchanges) > 1 else None
+        self._view.send({"action": "rewind", "revision": before or ""})
+
     def _replayed(self, event: FeedbackEvent) -> None:
         with ui.element("details"):
             with ui.element("summary").classes("small"):
-                words(f"Earlier inputs: {event['summary']}", tag="span")
+                words(event["summary"], tag="span")
             for item in event["report"]["items"]:
                 _before_and_after(item)
 

@@ -31,7 +31,7 @@ class View:
         self.editing: dict[str, str] = {}
         """The principles that are being reworded, with their words as they stood when that began."""
         self.rewording_prompt = False
-        self.showing_changes = False
+        self.showing_changes = True
         self.inputs: dict[str, str] = {}
         """What stands in the fields of the variables."""
 
