@@ -1,8 +1,12 @@
 """`langchain-align studio`: the page in a browser where a person aligns a prompt."""
 
 import os
+import socket
+import threading
+import time
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -13,6 +17,7 @@ from langchain_model_alignment.integrations.serving.loading import LoadingModel
 from langchain_model_alignment.integrations.serving.settings import API_KEY, check_address
 
 _GRACE = 5  # seconds for what is under way when the studio is stopped
+_PATIENCE = 60  # seconds until the page is not opened any more
 _EARLY = 1.0  # seconds in which a name that means nothing is told before the page opens
 
 
@@ -48,7 +53,24 @@ def run_studio(
         one.wait(_EARLY)
     address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
     Console(stderr=True).print(plain(f"The studio is at {address}; all is kept in {place}. Ctrl-C stops it.", "dim"))
+    if browser:
+        threading.Thread(target=_open_when_there, args=(address,), daemon=True).start()
     uvicorn.run(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=_GRACE, log_level="warning")
+
+
+def _open_when_there(address: str) -> None:
+    """Open the page once the server answers."""
+    import webbrowser
+
+    where = urlsplit(address)
+    for _ in range(_PATIENCE * 10):
+        try:
+            socket.create_connection((str(where.hostname), where.port or 80), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            webbrowser.open(address)
+            return
 
 
 def _own_folder() -> Path:

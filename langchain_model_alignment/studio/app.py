@@ -76,7 +76,5 @@ def create_studio(
     pages.add_static_files("/studio", _STATIC)
     for add in (add_align, add_train, add_label):
         add(studio)
-    ui.run_with(
-        app, title="Studio", dark=None, tailwind=False, show_welcome_message=False, reconnect_timeout=_PATIENCE
-    )
+    ui.run_with(app, title="Studio", dark=None, tailwind=False, show_welcome_message=False, reconnect_timeout=_PATIENCE)
     return app

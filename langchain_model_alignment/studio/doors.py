@@ -55,9 +55,7 @@ def add_doors(app: FastAPI, key: str | None) -> None:
             await asyncio.sleep(_WAIT)
             return HTMLResponse(_page("That is not the key; try again."), 401)
         response = RedirectResponse("/", 303)
-        response.set_cookie(
-            _COOKIE, _mark(key), httponly=True, samesite="strict", secure=request.url.scheme == "https"
-        )
+        response.set_cookie(_COOKIE, _mark(key), httponly=True, samesite="strict", secure=request.url.scheme == "https")
         return response
 
 

@@ -12,7 +12,10 @@ from langchain_model_alignment.studio.shared import Studio
 __all__ = ["Frame", "frame"]
 
 _PAGES = {"/align": "Align", "/train": "Train", "/label": "Label"}
-_HEAD = "".join(f'<link rel="stylesheet" href="/studio/{name}.css">' for name in ("studio", "align")) + '<script src="/studio/studio.js"></script>'
+_HEAD = (
+    "".join(f'<link rel="stylesheet" href="/studio/{name}.css">' for name in ("studio", "align"))
+    + '<script src="/studio/studio.js"></script>'
+)
 
 
 class Frame:

@@ -4,9 +4,10 @@ It holds no logic of the loop: a turn goes to the feedback graph, and what the g
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import aclosing, suppress
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from langchain_model_alignment.constitution import Principle
 from langchain_model_alignment.errors import AlignmentError, ConflictError
@@ -24,6 +25,8 @@ __all__ = ["Change", "Kind", "Work", "Works"]
 Change = Literal["token", "step", "whole"]
 """What there is to draw anew: the answer that is being written, what the turn told, or all."""
 Kind = Literal["critique", "kudos"]
+
+logger = logging.getLogger(__name__)
 
 _LOOK = 0.1  # seconds between two looks whether the model is there
 
@@ -52,6 +55,8 @@ class Work:
         self._service = service
         self._watching: list[Callable[[Change], None]] = []
         self._turn: asyncio.Task[None] | None = None
+        self._unsent: Turn | None = None
+        self._ended = False
         self._messages: dict[int, str] = {}
         self._suggested: dict[tuple[str, int, Kind], asyncio.Task[list[str]]] = {}
 
@@ -113,13 +118,20 @@ class Work:
             NotFoundError: There is no such prompt.
             UnavailableError: There is no model to be had.
         """
-        while self.loading:
-            await asyncio.sleep(_LOOK)
+        await self._model_is_there()
         if not self.busy:
             self._take_in(await self._service.turns.read(self.name))
 
     def begin(self, prompt: str | dict[str, Any], inputs: dict[str, Any]) -> None:
-        """Begin with a prompt, or the JSON of one, and have it answered."""
+        """Begin with a prompt, or the JSON of one, and have it answered.
+
+        Raises:
+            PromptError: The inputs do not fit its variables.
+            ConflictError: A turn is under way.
+        """
+        given = AlignedPrompt.from_prompt(prompt) if isinstance(prompt, str) else AlignedPrompt.from_dict(prompt)
+        given.effective.check_inputs(inputs)
+        self.prompt = self.prompt or given
         self.take(Turn(thread_id=self.name, input=Start(prompt=prompt, inputs=inputs)))
 
     def answer(self, question: str, said: dict[str, Any]) -> None:
@@ -140,7 +152,12 @@ class Work:
 
     def go_on(self) -> None:
         """Go on where a turn ended half way."""
-        self.take(Turn(thread_id=self.name))
+        if self._unsent is not None:
+            self.take(self._unsent)
+        elif self._ended and self.prompt is not None and self.exchange is not None:  # accepted, by another program
+            self.begin(self.prompt.model_dump(mode="json"), inputs_of(self.prompt, self.exchange))
+        else:
+            self.take(Turn(thread_id=self.name))
 
     def take(self, turn: Turn) -> None:
         """Begin a turn; what comes of it is told to those who watch.
@@ -150,7 +167,7 @@ class Work:
         """
         if self.busy:
             raise ConflictError("An answer is on its way; wait for it, or stop it, then send yours again.")
-        self.told, self.streams, self.problem, self._messages = [], [], "", {}
+        self.told, self.streams, self.problem, self._messages, self._unsent = [], [], "", {}, None
         self._turn = asyncio.create_task(self._run(turn), name=f"studio-{self.name}")
         self._tell("whole")
 
@@ -167,12 +184,15 @@ class Work:
         self.told, self.streams, self.problem = [], [], ""
         self._tell("whole")
 
+    async def _model_is_there(self) -> None:
+        while self.loading:  # noqa: ASYNC110  # it is made in a thread, which knows no event of this loop
+            await asyncio.sleep(_LOOK)
+
     async def _run(self, turn: Turn) -> None:
         """Take a turn to its end, whether anybody looks or not."""
         asked, self.question = self.question, None
         try:
-            while self.loading:
-                await asyncio.sleep(_LOOK)
+            await self._model_is_there()
             async with aclosing(self._service.turns.events(turn, tokens=True)) as events:
                 async for event in events:
                     if event["reply"] is not None:
@@ -182,14 +202,14 @@ class Work:
             await self._keep()
         except asyncio.CancelledError:
             self.problem = "Stopped."
-            await self._look_again(asked)
+            await self._look_again(turn, asked)
         except AlignmentError as error:
             self.problem = str(error)
-            await self._look_again(asked)
+            await self._look_again(turn, asked)
         except Exception as error:
-            self.problem = f"Unexpected {type(error).__name__}: {error}. This is a defect; nothing of yours is lost."
-            await self._look_again(asked)
-            raise
+            logger.exception("A turn of %s failed", self.name)
+            self.problem = f"Unexpected {type(error).__name__}; this is a defect, and the log has more of it."
+            await self._look_again(turn, asked)
         finally:
             self._turn = None
             self._tell("whole")
@@ -211,14 +231,14 @@ class Work:
     def _take_in(self, reply: Reply) -> None:
         given = reply["state"]["prompt"]
         self.prompt = AlignedPrompt.from_dict(given) if given else None
-        self.question = reply["waiting_for"]
+        self.question, self._ended = reply["waiting_for"], reply["status"] == "ended"
 
-    async def _look_again(self, asked: Question | None) -> None:
-        """See what a turn that failed has left; where it could not even begin, the question stands."""
+    async def _look_again(self, turn: Turn, asked: Question | None) -> None:
+        """See what a turn that failed has left; where it could not even begin, it is kept to be sent again."""
         try:
             self._take_in(await self._service.turns.read(self.name))
         except AlignmentError:
-            self.question = asked
+            self.question, self._unsent = asked, turn
 
     async def _keep(self) -> None:
         """Keep the prompt under its name too, for the list of prompts and for `langchain-align serve`."""
@@ -246,8 +266,8 @@ class Work:
                 "inputs": inputs_of(prompt, exchange),
             }
             task = asyncio.create_task(make(self._service.alignment_model.get()).ainvoke(asked))
-            self._suggested[key] = cast("asyncio.Task[list[str]]", task)
-        return await asyncio.shield(task)
+            self._suggested[key] = task
+        return await asyncio.shield(task)  # another tab may wait for it too
 
     async def count_followed(self) -> None:
         """Count how often each principle applied to the newest answers, and was followed.
@@ -258,6 +278,7 @@ class Work:
         prompt = self.prompt
         if prompt is None:
             return
+        await self._model_is_there()
         newest = {input_key(prompt, e): e for e in prompt.exchanges if e.candidates}
         answered = [e if e.response else e.model_copy(update={"response": e.candidates[0]}) for e in newest.values()]
         chain = create_adherence_chain(self._service.alignment_model.get())
@@ -277,11 +298,14 @@ class Works:
 
     def get(self, name: str) -> Work:
         """Return the prompt of a name; nothing is read yet."""
-        return self._works.setdefault(name, Work(name, self._service))
+        if name not in self._works:
+            self._works[name] = Work(name, self._service)
+        return self._works[name]
 
     async def names(self) -> list[str]:
-        """Return the names of all prompts that are kept."""
-        return await self._service.prompts.anames()
+        """Return the names of all prompts, sorted."""
+        begun = [name for name, work in self._works.items() if work.prompt is not None]
+        return sorted({*begun, *await self._service.prompts.anames()})
 
     async def close(self) -> None:
         """Stop what is under way."""

@@ -99,7 +99,7 @@ class Answers:
 
     def _say(self, at: int, way: str) -> None:
         """Critique or kudos: words of one's own, or one of three suggestions."""
-        icon, name, asks = _WAYS[way]
+        _, name, asks = _WAYS[way]
         draft = self._view.draft(way, at)
 
         def send(text: str) -> None:

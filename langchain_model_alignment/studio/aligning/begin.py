@@ -6,7 +6,6 @@ from collections.abc import Collection
 from nicegui import ui
 
 from langchain_model_alignment.errors import AlignmentError
-from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.literals import variables_in
 from langchain_model_alignment.studio.frame import Frame
 from langchain_model_alignment.studio.parts import action, card, field, forget_draft, words
@@ -59,7 +58,7 @@ def begin_page(studio: Studio, place: Frame, names: Collection[str]) -> None:
             "lead",
             tag="p",
         )
-        _Beginning(studio, place, names)
+        _Beginning(studio, place)
         with ui.element("div").classes("three ways-told"):
             for way, (icon, name, told) in _WAYS.items():
                 with ui.element("div").classes(f"way-told {way}"):
@@ -76,8 +75,8 @@ def begin_page(studio: Studio, place: Frame, names: Collection[str]) -> None:
 class _Beginning:
     """The prompt to begin with, and a field for each of its variables as they are typed."""
 
-    def __init__(self, studio: Studio, place: Frame, names: Collection[str]) -> None:
-        self._studio, self._place, self._names = studio, place, names
+    def __init__(self, studio: Studio, place: Frame) -> None:
+        self._studio, self._place = studio, place
         self._boxes: dict[str, ui.textarea] = {}
         with ui.element("section").classes("card").props('aria-label="Your prompt"'):
             self._prompt = field(
@@ -113,15 +112,14 @@ class _Beginning:
         for name, value in inputs.items():
             self._boxes[name].set_value(value)
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
         text = (self._prompt.value or "").strip()
         if not text:
-            self._place.say("Write a prompt first, or take one of the examples below the field.", "problem")
+            self._place.say("Write a prompt first, or take one of the examples.", "problem")
             return
         inputs = {name: box.value or "" for name, box in self._boxes.items()}
-        name = name_for(text, self._names)
+        name = name_for(text, await self._studio.works.names())
         try:
-            AlignedPrompt.from_prompt(text).effective.check_inputs(inputs)
             self._studio.works.get(name).begin(text, inputs)
         except AlignmentError as error:
             self._place.say(str(error), "problem")

@@ -116,7 +116,9 @@ class HistoryCard:
             if here:
                 words("you are here", "muted small")
             elif self._view.work.review is not None:
-                go = action("Go here", lambda: self._view.send({"action": "rewind", "revision": id or ""}), kind="quiet")
+                go = action(
+                    "Go here", lambda: self._view.send({"action": "rewind", "revision": id or ""}), kind="quiet"
+                )
                 go.props["aria-label"] = f"Go to {id or 'the beginning'}"
 
     def _changes(self, id: str, history: History) -> None:

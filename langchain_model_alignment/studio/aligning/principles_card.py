@@ -152,9 +152,7 @@ class PrinciplesCard:
                 with ui.element("div").classes("stack tight"):
                     words(f"{' and '.join(found['ids'])}: {found['why']}", tag="p")
                     if found["edits"]:
-                        proposed = "; ".join(
-                            one.get("text") or f"{one['op']} {one['id']}" for one in found["edits"]
-                        )
+                        proposed = "; ".join(one.get("text") or f"{one['op']} {one['id']}" for one in found["edits"])
                         words(f"Proposed: {proposed}", "small")
                 if found["edits"]:
                     action("Do it", lambda edits=found["edits"]: self._view.edit(*edits))

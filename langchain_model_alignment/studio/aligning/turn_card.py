@@ -56,7 +56,7 @@ class TurnCard:
         first = "Reading what you said…" if work.prompt is not None and work.prompt.exchanges else "Answering…"
         now = _NEXT.get(work.told[-1]["type"], first) if work.told else first
         if work.loading:
-            now = "The model is being made ready; the first time it is fetched, which takes some minutes…"
+            now = "The model is being made ready; the first time it is fetched, which takes a few minutes…"
         with ui.element("div").classes("note working"):
             ui.spinner(size="18px", color=None).props('aria-hidden="true"')
             words(now, "grow", tag="p")
@@ -65,12 +65,12 @@ class TurnCard:
     def _stopped(self) -> None:
         work = self._view.work
         problem = work.problem or "The last turn ended half way."
-        with ui.element("div").classes("note problem"):
-            with ui.element("div").classes("stack tight grow"):
-                words(problem, "strong", tag="p")
-                words("Nothing is lost: what was done so far is kept.", "small", tag="p")
-                with ui.element("div").classes("row"):
-                    action("Go on", lambda: self._view.call(_soon(work.go_on)), kind="primary")
+        with ui.element("div").classes("note problem"), ui.element("div").classes("stack tight grow"):
+            words(problem, "strong", tag="p")
+            words("Nothing is lost: what was done so far is kept.", "small", tag="p")
+            with ui.element("div").classes("row"):
+                action("Go on", work.go_on, kind="primary")
+                if work.exchange is not None:
                     action("Take it back", lambda: self._view.call(work.take_back()))
 
     # -- to decide -----------------------------------------------------------------------------------------------
@@ -138,7 +138,3 @@ def _before_and_after(item: dict[str, Any]) -> None:
             words("The answer is the same.", "small")
         else:
             show_pieces(marked_changes(item["before"], item["after"]), "small")
-
-
-async def _soon(call: Any) -> None:
-    call()

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from nicegui import ui
-
 from langchain_model_alignment.errors import AlignmentError
 from langchain_model_alignment.studio.frame import Frame
 from langchain_model_alignment.studio.parts import forget_draft
