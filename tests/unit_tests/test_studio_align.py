@@ -1,0 +1,177 @@
+"""The Align page, as a person sees it; the browser is simulated."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("nicegui", reason='not installed: pip install "langchain-model-alignment[studio]"')
+
+from langchain_core.messages import BaseMessage
+from nicegui import ui
+
+from tests.studio import ANSWERS, PRINCIPLE, Mind, StreamingChatModel, box, press, studio_of
+
+PROMPT = "Give three uses for the following item: {item}"
+PAGE = "/align/give-three-uses-for-the-following"
+
+
+@asynccontextmanager
+async def at_work(folder: Path, mind: Any = None) -> AsyncIterator[tuple[Any, Callable[[], Any]]]:
+    """A person who has begun with a prompt and has three answers in front of them; and more people."""
+    async with studio_of(StreamingChatModel(mind or Mind()), folder) as person:
+        user = person()
+        await user.open("/align")
+        await press(user, "Uses for a thing")
+        await press(user, "Show three answers")
+        await sees(user, "Answer 1")
+        await reviewed(user)
+        yield user, person
+
+
+async def sees(user: Any, text: str) -> None:
+    await user.should_see(text, retries=100)
+
+
+async def reviewed(user: Any) -> None:
+    """Wait until the turn is over and it is the person's turn."""
+    await user.should_see("Critique", retries=200)
+
+
+async def criticise(user: Any, text: str, answer: int = 1) -> None:
+    await press(user, f"Critique answer {answer}")
+    (await box(user, "What should change?")).set_value(text)
+    await press(user, "Send critique")
+    await sees(user, "What changed")
+
+
+async def test_the_empty_page_says_what_the_three_ways_do(tmp_path: Path) -> None:
+    async with studio_of(StreamingChatModel(Mind()), tmp_path) as person:
+        user = person()
+        await user.open("/align")
+        for told in ("Say what is wrong", "Say what is good", "Write the answer as it should be"):
+            await user.should_see(told)
+
+
+async def test_each_variable_gets_a_field_and_keeps_what_is_in_it(tmp_path: Path) -> None:
+    async with studio_of(StreamingChatModel(Mind()), tmp_path) as person:
+        user = person()
+        await user.open("/align")
+        (await box(user, "Your prompt")).set_value("Compare {this}.")
+        (await box(user, "this")).set_value("tea")
+        (await box(user, "Your prompt")).set_value("Compare {this} with {that}.")
+        assert ((await box(user, "this")).value, (await box(user, "that")).value) == ("tea", "")
+
+
+async def test_a_prompt_without_words_is_told_and_nothing_begins(tmp_path: Path) -> None:
+    async with studio_of(StreamingChatModel(Mind()), tmp_path) as person:
+        user = person()
+        await user.open("/align")
+        await press(user, "Show three answers")
+        await sees(user, "Write a prompt first")
+
+
+async def test_a_suggestion_taken_becomes_a_principle_that_tells_where_it_came_from(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as (user, _):
+        await press(user, "Critique answer 2")
+        await sees(user, "The uses are ordinary.")
+        await press(user, "The uses are ordinary.")
+        await sees(user, f"+ p1: {PRINCIPLE}")
+        await user.should_see(PRINCIPLE)
+        await user.should_see("from the critique “The uses are ordinary.”")
+
+
+async def test_what_changed_can_be_undone_as_a_whole_and_stays_in_the_history(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as (user, _):
+        await criticise(user, "The uses are ordinary.")
+        await press(user, "Undo this")
+        await user.should_see("None yet", retries=200)
+        await sees(user, f"New: {PRINCIPLE}")
+        await press(user, "Go to r2")
+        await sees(user, "p1 · from the critique")
+
+
+async def test_what_a_model_writes_is_shown_as_it_is_and_never_read_as_html(tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)> **bold** <script>alert(2)</script>"
+
+    async with at_work(tmp_path, lambda messages: evil) as (user, _):
+        await user.should_see(evil)
+        with user:
+            shown = list(ui.context.client.elements.values())
+        assert not [one for one in shown if isinstance(one, ui.html | ui.markdown)]
+        assert not [one for one in shown if "innerHTML" in one.props]
+
+
+async def test_another_tab_sees_what_this_one_does(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as (ann, person):
+        bob = person()
+        await bob.open(PAGE)
+        await bob.should_see("None yet")
+        await criticise(ann, "The uses are ordinary.")
+        await sees(bob, PRINCIPLE)
+
+
+async def test_two_people_at_one_principle_overwrite_nothing_unseen(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as (ann, person):
+        await criticise(ann, "The uses are ordinary.")
+        bob = person()
+        await bob.open(PAGE)
+        await press(bob, "Reword p1")
+        await press(ann, "Reword p1")
+        (await box(ann, "Words of p1")).set_value("Name one odd use.")
+        await press(ann, "Save")
+        await sees(bob, "Somebody else changed it meanwhile. It now says: “Name one odd use.”")
+        (await box(bob, "Words of p1")).set_value("Name two odd uses.")
+        await bob.should_see("Save mine all the same")
+        await press(bob, "Save mine all the same")
+        await sees(ann, "p1 reworded: Name two odd uses.")
+
+
+async def test_a_change_that_makes_an_earlier_answer_worse_is_asked_about_before_it_is_kept(tmp_path: Path) -> None:
+    mind = Mind()
+    async with at_work(tmp_path, mind) as (user, _):
+        (await box(user, "item")).set_value("a brick")
+        await press(user, "Answer")
+        await sees(user, "Earlier answers")
+        mind.worse = True
+        await press(user, "Critique answer 1")
+        (await box(user, "What should change?")).set_value("The uses are ordinary.")
+        await press(user, "Send critique")
+        await user.should_see("This change makes something worse", retries=200)
+        await user.should_see("item: scissors")
+        await press(user, "Take it back")
+        await user.should_see("None yet", retries=200)
+
+
+async def test_a_model_that_stops_in_the_middle_is_told_in_words_and_can_go_on(tmp_path: Path) -> None:
+    model = StreamingChatModel(Mind(), breaks_after=3)
+    async with studio_of(model, tmp_path) as person:
+        user = person()
+        await user.open("/align")
+        await press(user, "Uses for a thing")
+        await press(user, "Show three answers")
+        await user.should_see("Nothing is lost", retries=200)
+        model.breaks_after = None
+        await press(user, "Go on")
+        await reviewed(user)
+        await user.should_see(ANSWERS[0])
+
+
+async def test_a_rewrite_begins_with_the_answer(tmp_path: Path) -> None:
+    asked: list[str] = []
+    mind = Mind()
+
+    def reply(messages: list[BaseMessage]) -> str:
+        asked.append(messages[-1].text)
+        return mind(messages)
+
+    async with at_work(tmp_path, reply) as (user, _):
+        await press(user, "Rewrite answer 3")
+        written = await box(user, "The answer as it should have been")
+        assert written.value in ANSWERS
+        written.set_value("Cut a paper crown.")
+        await press(user, "Send rewrite")
+        await sees(user, "What changed")
+        assert any("Cut a paper crown." in one for one in asked)
