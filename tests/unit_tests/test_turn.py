@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -25,6 +26,7 @@ from langchain_model_alignment.integrations.serving.prompts import StoredPrompts
 from tests import serving
 from tests.fakes import ScriptedChatModel
 from tests.serving import ACCEPT, CRITIQUE, mind
+from tests.studio import StreamingChatModel
 
 
 def graph_of(model: Any = None, **options: Any) -> Any:
@@ -280,3 +282,51 @@ def test_a_forgotten_thread_is_gone() -> None:
 def test_an_unknown_variable_is_a_problem_of_the_prompt() -> None:
     with pytest.raises(PromptError, match="item"):
         create_turn_chain(graph_of()).invoke(begin(inputs={}))
+
+
+async def test_the_pieces_of_each_candidate_are_told_where_they_are_asked_for() -> None:
+    turns = Turns(graph_of(StreamingChatModel(mind), candidates=2))
+    pieces = ["", ""]
+    async for event in turns.events(Turn.model_validate(begin()), tokens=True):
+        if event["event"] is not None and event["event"]["type"] == "token":
+            pieces[event["event"]["candidate"]] += event["event"]["text"]
+    question = (await turns.read("t"))["waiting_for"]
+    assert question is not None
+    assert pieces == question["value"]["candidates"]
+
+
+async def test_what_is_asked_of_the_model_about_answers_is_no_piece_of_an_answer() -> None:
+    turns = Turns(graph_of(StreamingChatModel(mind)))
+    await turns.take(Turn.model_validate(begin()))
+    told = [event["event"] async for event in turns.events(Turn.model_validate(answer(CRITIQUE)), tokens=True)]
+    said = "".join(event["text"] for event in told if event is not None and event["type"] == "token")
+    assert said == "<Give three uses for rope. Be brief.>"
+
+
+async def test_a_turn_that_failed_is_taken_back_to_the_question_that_it_answered() -> None:
+    broken = [False]
+
+    def reply(messages: list[BaseMessage]) -> str:
+        if broken[0] and "rewrite instructions" in messages[0].text:
+            raise ValueError("no")
+        return mind(messages)
+
+    turns = Turns(graph_of(ScriptedChatModel(reply)))
+    first = await turns.take(Turn.model_validate(begin()))
+    broken[0] = True
+    with pytest.raises(ModelError):
+        await turns.take(Turn.model_validate(answer(CRITIQUE)))
+    back = await turns.take_back("t")
+    assert back["state"] == first["state"]
+    assert back["waiting_for"] is not None
+    assert back["waiting_for"]["value"]["principles"] == []
+    broken[0] = False
+    assert (await turns.take(Turn.model_validate(answer(CRITIQUE))))["status"] == "waiting"
+
+
+async def test_a_turn_that_never_asked_anything_cannot_be_taken_back() -> None:
+    turns = Turns(graph_of(ScriptedChatModel(ValueError("no"))))
+    with pytest.raises(ModelError):
+        await turns.take(Turn.model_validate(begin()))
+    with pytest.raises(ConflictError):
+        await turns.take_back("t")

@@ -5,7 +5,7 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from langchain_model_alignment.errors import AlignmentError
 from langchain_model_alignment.studio.aligning.view import View
-from langchain_model_alignment.studio.parts import action, field, icon_action, words
+from langchain_model_alignment.studio.parts import action, icon_action, words
 from langchain_model_alignment.studio.work import Kind
 
 __all__ = ["Answers"]
@@ -110,7 +110,7 @@ class Answers:
                 self._view.form = None
 
         with ui.element("div").classes(f"form {way}"):
-            box = field(asks, hint="In your own words", draft=draft)
+            box = self._view.field(asks, draft, hint="In your own words")
             box.on("keydown.ctrl.enter", lambda: send(box.value)).on("keydown.meta.enter", lambda: send(box.value))
             box.on("keydown.escape", self._close)
             self._focus(box)
@@ -145,7 +145,7 @@ class Answers:
                 self._view.form = None
 
         with ui.element("div").classes("form rewrite"):
-            box = field(_WAYS["rewrite"][2], text, lines=6, draft=draft)
+            box = self._view.field(_WAYS["rewrite"][2], draft, text, lines=6)
             box.on("keydown.ctrl.enter", send).on("keydown.meta.enter", send).on("keydown.escape", self._close)
             self._focus(box)
             with ui.element("div").classes("row"):

@@ -126,7 +126,8 @@ class HistoryCard:
         with ui.element("details"):
             with ui.element("summary").classes("small muted"):
                 words("Show the change", tag="span")
-            for line in history.diff(history.get(id).parent, id) or ["nothing in words"]:
+            lines = [line for line in history.diff(history.get(id).parent, id) if line.strip("+- ")]
+            for line in lines or ["Nothing in words."]:
                 kind = {"+": "added", "-": "gone"}.get(line[:1], "")
                 words(line, f"small {kind}")
 

@@ -21,7 +21,7 @@ _KEYS = {
 
 def add_keys(view: View, answers: Answers) -> None:
     """Listen to the keyboard; single keys can be switched off, for whoever speaks to the computer."""
-    with ui.dialog() as help_, ui.element("div").classes("card keys"):
+    with ui.dialog().props('aria-label="Keyboard"') as help_, ui.element("div").classes("card keys"):
         words("Keyboard", "card-title", tag="h2")
         with ui.element("dl"):
             for keys, told in _KEYS.items():

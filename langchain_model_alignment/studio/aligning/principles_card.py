@@ -7,7 +7,7 @@ from nicegui import ui
 from langchain_model_alignment.constitution import Principle
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.studio.aligning.view import View
-from langchain_model_alignment.studio.parts import action, card, field, icon_action, words
+from langchain_model_alignment.studio.parts import action, card, icon_action, words
 
 __all__ = ["PrinciplesCard", "origin_of"]
 
@@ -137,7 +137,7 @@ class PrinciplesCard:
         if principle.text != began:
             with ui.element("div").classes("note problem"):
                 words(f"Somebody else changed it meanwhile. It now says: “{principle.text}”", tag="p")
-        box = field(f"Words of {id}", began, draft=draft)
+        box = view.field(f"Words of {id}", draft, began)
         box.on("keydown.ctrl.enter", save).on("keydown.meta.enter", save).on("keydown.escape", close)
         with ui.element("div").classes("row"):
             words_ = "Save" if principle.text == began else "Save mine all the same"

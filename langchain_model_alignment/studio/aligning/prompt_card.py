@@ -7,7 +7,7 @@ from langchain_model_alignment.feedback.exchanges import in_words
 from langchain_model_alignment.feedback.records import AlignedPrompt
 from langchain_model_alignment.studio.aligning.view import View
 from langchain_model_alignment.studio.marking import Piece, marked_changes, marked_variables
-from langchain_model_alignment.studio.parts import action, card, field, icon_action, words
+from langchain_model_alignment.studio.parts import action, card, icon_action, words
 
 __all__ = ["PromptCard", "show_pieces"]
 
@@ -80,7 +80,7 @@ class PromptCard:
             if view.send({"action": "edit", "text": box.value}, draft):
                 view.rewording_prompt = False
 
-        box = field("Your prompt", review["instructions"] if review else "", lines=4, draft=draft)
+        box = view.field("Your prompt", draft, review["instructions"] if review else "", lines=4)
         box.on("keydown.ctrl.enter", send).on("keydown.meta.enter", send).on("keydown.escape", close)
         with ui.element("div").classes("row"):
             action("Save", send, kind="primary").set_enabled(review is not None)
@@ -96,7 +96,7 @@ class PromptCard:
         with ui.element("div").classes("inputs"):
             for name in prompt.effective.variables:
                 value = given.get(name, "")
-                boxes[name] = field(name, value if isinstance(value, str) else str(value), draft=view.draft("in", name))
+                boxes[name] = view.field(name, view.draft("in", name), value if isinstance(value, str) else str(value))
         ready = work.review is not None
 
         def again() -> None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from nicegui import ui
+
 from langchain_model_alignment.errors import AlignmentError
 from langchain_model_alignment.studio.frame import Frame
-from langchain_model_alignment.studio.parts import forget_draft
+from langchain_model_alignment.studio.parts import field, forget_draft
 from langchain_model_alignment.studio.work import Work
 
 __all__ = ["Form", "View"]
@@ -30,8 +32,7 @@ class View:
         """The principles that are being reworded, with their words as they stood when that began."""
         self.rewording_prompt = False
         self.showing_changes = True
-        self.inputs: dict[str, str] = {}
-        """What stands in the fields of the variables."""
+        self._typed: dict[str, str] = {}
 
     def send(self, said: dict[str, Any], *drafts: str) -> bool:
         """Answer the question that is in front of the person; what is wrong with it is said, and nothing is lost.
@@ -48,6 +49,7 @@ class View:
             return False
         self.frame.hush()
         for draft in drafts:
+            self._typed.pop(draft, None)
             forget_draft(draft)
         return True
 
@@ -58,6 +60,12 @@ class View:
     def draft(self, *of: object) -> str:
         """Name what is typed into a field of this prompt, so that it outlives a reload."""
         return ".".join(str(part) for part in (self.work.name, *of))
+
+    def field(self, label: str, draft: str, value: str = "", *, lines: int = 1, hint: str = "") -> ui.textarea:
+        """Make a field that keeps what is typed into it while the page around it is drawn anew."""
+        box = field(label, self._typed.get(draft, value), lines=lines, hint=hint, draft=draft)
+        box.on_value_change(lambda event: self._typed.__setitem__(draft, event.value or ""))
+        return box
 
     async def call(self, awaitable: Any) -> None:
         """Wait for something that may fail, and say so where it does."""
