@@ -46,7 +46,10 @@ def frame(path: str, studio: Studio) -> Iterator[Frame]:
     """
     ui.add_head_html(_HEAD)
     chosen = ui.context.client.request.cookies.get("theme")
-    ui.dark_mode({"dark": True, "light": False}.get(chosen or ""))
+    dark = ui.dark_mode({"dark": True, "light": False}.get(chosen or ""))
+
+    async def turn() -> None:
+        dark.set_value(await ui.run_javascript("studio.theme()"))
 
     with ui.element("a").props('href="#content"').classes("skip"):
         words("To the content", tag="span")
@@ -59,7 +62,7 @@ def frame(path: str, studio: Studio) -> Iterator[Frame]:
                 with ui.element("a").props(f'href="{target}"{here}'):
                     words(name, tag="span")
         ui.element("div").classes("grow")
-        icon_action("contrast", "Light or dark", lambda: ui.run_javascript("studio.theme()"))
+        icon_action("contrast", "Light or dark", turn)
     with ui.element("main").props('id="content" tabindex="-1"').classes("page"):
         place = ui.element("div").props('role="status" aria-live="polite"').classes("notes")
         yield Frame(place)

@@ -45,7 +45,9 @@ def marked_changes(before: str, after: str, names: Collection[str] = ()) -> list
         if change == "equal":
             pieces += _apart("".join(old[i:j]), names)
         else:
-            pieces += [Piece("".join(old[i:j]), "gone"), Piece("".join(new[k:m]), "added")]
+            added = "".join(new[k:m])
+            blank, rest = added[: len(added) - len(added.lstrip())], added.lstrip()  # no mark on an empty line
+            pieces += [Piece("".join(old[i:j]), "gone"), Piece(blank, "same"), Piece(rest, "added")]
     return [piece for piece in pieces if piece.text]
 
 

@@ -152,7 +152,7 @@ def test_a_person_aligns_a_prompt(address: str, browser: Any, pictures: Path) ->
     page.screenshot(path=pictures / "align-phone-dark.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     button(page, "Light or dark").click()
-    page.locator("body.body--light").wait_for()
+    page.locator("body:not(.body--dark)").wait_for()
     page.mouse.move(0, 400)
     page.wait_for_timeout(400)
     page.screenshot(path=pictures / "align-phone.png", full_page=True)

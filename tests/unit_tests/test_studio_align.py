@@ -141,6 +141,7 @@ async def test_a_change_that_makes_an_earlier_answer_worse_is_asked_about_before
         await press(user, "Send critique")
         await user.should_see("This change makes something worse", retries=200)
         await user.should_see("item: scissors")
+        await user.should_see("Worse: It is off the request.")
         await press(user, "Take it back")
         await user.should_see("None yet", retries=200)
 
@@ -175,3 +176,14 @@ async def test_a_rewrite_begins_with_the_answer(tmp_path: Path) -> None:
         await press(user, "Send rewrite")
         await sees(user, "What changed")
         assert any("Cut a paper crown." in one for one in asked)
+
+
+async def test_a_person_edits_their_own_words_and_not_the_list_of_principles(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as (user, _):
+        await criticise(user, "The uses are ordinary.")
+        await press(user, "Edit the prompt")
+        written = await box(user, "Your prompt")
+        assert written.value == PROMPT
+        written.set_value("Name one use for {item}.")
+        await press(user, "Save")
+        await user.should_see("The prompt's own words changed", retries=200)

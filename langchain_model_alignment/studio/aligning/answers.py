@@ -27,7 +27,6 @@ class Answers:
     def __init__(self, view: View) -> None:
         self._view = view
         self._texts: list[TextElement] = []
-        self._opened = False  # a form was opened just now, by this person
         self.draw()
 
     @ui.refreshable_method
@@ -82,18 +81,12 @@ class Answers:
         if self._view.work.review is None:
             return
         self._view.form = (at, way)
-        self._opened = True
+        self._view.opened = self._view.draft(way, at)
         self.draw.refresh()
 
     def _close(self) -> None:
         self._view.form = None
         self.draw.refresh()
-
-    def _focus(self, box: ui.textarea) -> None:
-        """Put the cursor where a person is about to write; not where somebody else's turn drew the page anew."""
-        if self._opened:
-            box.run_method("focus")
-        self._opened = False
 
     # -- what is said --------------------------------------------------------------------------------------------
 
@@ -113,7 +106,6 @@ class Answers:
             box = self._view.field(asks, draft, hint="In your own words")
             box.on("keydown.ctrl.enter", lambda: send(box.value)).on("keydown.meta.enter", lambda: send(box.value))
             box.on("keydown.escape", self._close)
-            self._focus(box)
             with ui.element("div").classes("row"):
                 action(f"Send {name.lower()}", lambda: send(box.value), kind="primary")
                 action("Cancel", self._close, kind="quiet")
@@ -147,7 +139,6 @@ class Answers:
         with ui.element("div").classes("form rewrite"):
             box = self._view.field(_WAYS["rewrite"][2], draft, text, lines=6)
             box.on("keydown.ctrl.enter", send).on("keydown.meta.enter", send).on("keydown.escape", self._close)
-            self._focus(box)
             with ui.element("div").classes("row"):
                 action("Send rewrite", send, kind="primary")
                 action("Cancel", self._close, kind="quiet")

@@ -92,6 +92,7 @@ class PrinciplesCard:
 
         def reword() -> None:
             view.editing[id] = principle.text
+            view.opened = view.draft("principle", id)
             self.draw.refresh()
 
         def move(to: int) -> Any:

@@ -49,7 +49,7 @@ class PromptCard:
                 icon_action("edit", "Edit the prompt", self._open)
                 icon_action("content_copy", "Copy the prompt", lambda: ui.clipboard.write(prompt.effective.text))
             if view.rewording_prompt:
-                self._reword()
+                self._reword(prompt)
                 return
             names = prompt.effective.variables
             if view.showing_changes and before is not None:
@@ -64,12 +64,14 @@ class PromptCard:
 
     def _open(self) -> None:
         self._view.rewording_prompt = True
+        self._view.opened = self._view.draft("prompt")
         self.draw.refresh()
 
     # -- by hand -------------------------------------------------------------------------------------------------
 
-    def _reword(self) -> None:
-        view, review = self._view, self._view.work.review
+    def _reword(self, prompt: AlignedPrompt) -> None:
+        """A field for the person's own words; principles are written into them anew."""
+        view, ready = self._view, self._view.work.review is not None
         draft = view.draft("prompt")
 
         def close() -> None:
@@ -80,10 +82,10 @@ class PromptCard:
             if view.send({"action": "edit", "text": box.value}, draft):
                 view.rewording_prompt = False
 
-        box = view.field("Your prompt", draft, review["instructions"] if review else "", lines=4)
+        box = view.field("Your prompt", draft, prompt.document.base.instructions, lines=4)
         box.on("keydown.ctrl.enter", send).on("keydown.meta.enter", send).on("keydown.escape", close)
         with ui.element("div").classes("row"):
-            action("Save", send, kind="primary").set_enabled(review is not None)
+            action("Save", send, kind="primary").set_enabled(ready)
             action("Cancel", close, kind="quiet")
 
     # -- inputs --------------------------------------------------------------------------------------------------

@@ -78,13 +78,11 @@ class TurnCard:
     def _decide(self, asked: dict[str, Any]) -> None:
         """Earlier answers that the change makes worse, before and after, and the choice."""
         with card("This change makes something worse", classes="decide"):
-            for line in asked["troubles"]:
-                words(line)
             for item in asked["report"]["items"]:
                 if item["worse"] or any(not wish["verdict"]["kept"] for wish in item["wishes"]):
                     _before_and_after(item)
             words("The change", "strong small")
-            for line in asked["changes"]:
+            for line in (line for line in asked["changes"] if line.strip("+- ")):
                 words(line, f"small {'added' if line.startswith('+') else 'gone' if line.startswith('-') else ''}")
             with ui.element("div").classes("row"):
                 action("Take it back", lambda: self._view.send({"action": "take_back"}), kind="primary")
@@ -132,6 +130,11 @@ def _before_and_after(item: dict[str, Any]) -> None:
     """One earlier input and what became of its answer."""
     with ui.element("div").classes("replayed"):
         words(item["asked"], "small muted")
+        if item["worse"]:
+            words(f"Worse: {item['reason'] or 'the model does not say why.'}", "small strong")
+        for wish in item["wishes"]:
+            if not wish["verdict"]["kept"]:
+                words(f"Lost: “{wish['feedback']['text']}”. {wish['verdict']['reason']}", "small strong")
         if item["error"]:
             words(item["error"], "small")
         elif item["after"] == item["before"]:

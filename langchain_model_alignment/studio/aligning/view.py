@@ -32,6 +32,8 @@ class View:
         """The principles that are being reworded, with their words as they stood when that began."""
         self.rewording_prompt = False
         self.showing_changes = True
+        self.opened = ""
+        """The draft of the field that this person opened just now, which gets the cursor."""
         self._typed: dict[str, str] = {}
 
     def send(self, said: dict[str, Any], *drafts: str) -> bool:
@@ -65,6 +67,9 @@ class View:
         """Make a field that keeps what is typed into it while the page around it is drawn anew."""
         box = field(label, self._typed.get(draft, value), lines=lines, hint=hint, draft=draft)
         box.on_value_change(lambda event: self._typed.__setitem__(draft, event.value or ""))
+        if draft == self.opened:
+            box.run_method("focus")
+            self.opened = ""
         return box
 
     async def call(self, awaitable: Any) -> None:

@@ -28,10 +28,11 @@ window.studio = (() => {
 
   return {
     forget: (name) => sessionStorage.removeItem(PREFIX + name),
+    // The other theme than the one that is shown; it is remembered, also where the system decided so far.
     theme: () => {
       const dark = !document.body.classList.contains("body--dark");
       document.cookie = `theme=${dark ? "dark" : "light"};path=/;max-age=31536000;samesite=strict`;
-      Quasar.Dark.set(dark);
+      return dark;
     },
   };
 })();
