@@ -63,9 +63,9 @@ class Mind:
     def __call__(self, messages: list[BaseMessage]) -> str:
         system, told = messages[0].text, messages[-1].text
         if "list of principles" in system:
-            return json.dumps({"reason": "asked for", "action": "add", "principle": PRINCIPLE})
+            return json.dumps({"reason": "the uses are ordinary", "action": "add", "principle": PRINCIPLE})
         if "rewrite instructions" in system:
-            return json.dumps({"text": "Give three uses for the following item: {item}. Include a creative use."})
+            return json.dumps({"text": f"Give three uses for the following item: {{item}}. {PRINCIPLE}"})
         if "whether a prompt's new answer" in system:
             return json.dumps(
                 {

@@ -32,7 +32,9 @@ def add_align(studio: Studio) -> None:
     @ui.page("/align/{name}", title="Align · Studio")
     async def _work(name: str) -> RedirectResponse | None:
         work = studio.works.get(name)
-        if not work.busy and not work.loading:
+        if work.loading:
+            work.open()
+        elif not work.busy:
             try:
                 await work.read()
             except NotFoundError:

@@ -55,6 +55,7 @@ class Work:
         self._service = service
         self._watching: list[Callable[[Change], None]] = []
         self._turn: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._unsent: Turn | None = None
         self._ended = False
         self._messages: dict[int, str] = {}
@@ -111,6 +112,18 @@ class Work:
 
     # -- turns ---------------------------------------------------------------------------------------------------
 
+    def open(self) -> None:
+        """Read the prompt as soon as there is a model, and tell those who watch."""
+
+        async def read() -> None:
+            try:
+                await self.read()
+            except AlignmentError as error:
+                self.problem = str(error)
+            self._tell("whole")
+
+        self._reading = asyncio.create_task(read())
+
     async def read(self) -> None:
         """Look how the thread stands.
 
@@ -144,6 +157,8 @@ class Work:
         Raises:
             ConflictError: Somebody else has answered, or does so at this moment.
         """
+        if self.busy:
+            raise _under_way()
         if self.question is None or self.question["id"] != question:
             raise ConflictError(
                 "Somebody else changed this prompt a moment ago; look at how it stands now, then send yours again."
@@ -166,17 +181,17 @@ class Work:
             ConflictError: One is under way.
         """
         if self.busy:
-            raise ConflictError("An answer is on its way; wait for it, or stop it, then send yours again.")
+            raise _under_way()
         self.told, self.streams, self.problem, self._messages, self._unsent = [], [], "", {}, None
         self._turn = asyncio.create_task(self._run(turn), name=f"studio-{self.name}")
         self._tell("whole")
 
     async def stop(self) -> None:
         """Stop the turn under way; what was done stays, and it can go on."""
-        if self._turn is not None:
-            self._turn.cancel()
+        for task in filter(None, (self._turn, self._reading)):
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._turn
+                await task
 
     async def take_back(self) -> None:
         """Give up a turn that ended half way: the question that it answered is asked again."""
@@ -287,6 +302,10 @@ class Work:
             row["principle_id"]: (int(row["applied"]), int(row["followed"])) for row in table.to_dict("records")
         }
         self._tell("whole")
+
+
+def _under_way() -> ConflictError:
+    return ConflictError("An answer is on its way; wait for it, or stop it, then send yours again.")
 
 
 class Works:

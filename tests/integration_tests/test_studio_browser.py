@@ -176,7 +176,7 @@ def test_a_reload_loses_neither_the_answers_nor_what_is_being_typed(address: str
     page.reload()
     button(page, "Critique answer 1").click()
     box = page.get_by_role("textbox", name="What should change?")
-    page.wait_for_function("document.querySelector('.form textarea').value === 'Half a thought'")
+    page.wait_for_function("document.querySelector('.form textarea')?.value === 'Half a thought'")
     assert page.locator("#answer-1 .said").inner_text() == answer
     box.press("Control+Enter")
     page.get_by_text("from the critique “Half a thought”").wait_for()

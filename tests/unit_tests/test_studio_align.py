@@ -187,3 +187,10 @@ async def test_a_person_edits_their_own_words_and_not_the_list_of_principles(tmp
         written.set_value("Name one use for {item}.")
         await press(user, "Save")
         await user.should_see("The prompt's own words changed", retries=200)
+
+
+async def test_a_prompt_that_is_not_there_leads_to_the_beginning(tmp_path: Path) -> None:
+    async with studio_of(StreamingChatModel(Mind()), tmp_path) as person:
+        user = person()
+        await user.open("/align/nothing-here")
+        await sees(user, "Make a prompt do what you mean")

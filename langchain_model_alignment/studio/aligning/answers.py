@@ -63,7 +63,7 @@ class Answers:
             with ui.element("div").classes("card-head"):
                 words(f"Answer {at + 1}", "card-title muted", tag="h3")
                 icon_action("content_copy", f"Copy answer {at + 1}", lambda: ui.clipboard.write(text))
-            if view.form == (at, "rewrite"):
+            if view.form == (at, "rewrite") and view.work.review is not None:
                 self._rewrite(at, text)
                 return
             self._texts.append(words(text, "said" if text else "said waiting"))

@@ -37,7 +37,7 @@ class TurnCard:
     def draw(self) -> None:
         """Show how things stand."""
         work = self._view.work
-        if work.busy:
+        if work.busy or work.loading:
             self._working()
         elif work.stopped:
             self._stopped()
@@ -60,7 +60,8 @@ class TurnCard:
         with ui.element("div").classes("note working"):
             ui.spinner(size="18px", color=None).props('aria-hidden="true"')
             words(now, "grow", tag="p")
-            action("Stop", work.stop, kind="quiet")
+            if work.busy:
+                action("Stop", work.stop, kind="quiet")
 
     def _stopped(self) -> None:
         work = self._view.work
