@@ -76,5 +76,15 @@ def create_studio(
     pages.add_static_files("/studio", _STATIC)
     for add in (add_align, add_train, add_label):
         add(studio)
-    ui.run_with(app, title="Studio", dark=None, tailwind=False, show_welcome_message=False, reconnect_timeout=_PATIENCE)
+    ui.run_with(
+        app,
+        title="Studio",
+        language="en-US",
+        dark=None,
+        tailwind=False,
+        show_welcome_message=False,
+        reconnect_timeout=_PATIENCE,
+    )
+    # A bar that has no name for a screen reader; the page says in words what it waits for.
+    pages.config.quasar_config["loadingBar"] = {"skipHijack": True}
     return app

@@ -1,6 +1,4 @@
 // What only the browser can do: remember the theme, and keep what was typed until it is sent.
-document.documentElement.lang = "en";
-
 window.studio = (() => {
   const PREFIX = "studio-draft:";
   const fieldsIn = (root) => root.querySelectorAll("textarea[data-draft], input[data-draft]");
