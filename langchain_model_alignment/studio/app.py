@@ -26,7 +26,7 @@ from langchain_model_alignment.studio.doors import add_doors
 from langchain_model_alignment.studio.label import add_label
 from langchain_model_alignment.studio.shared import Studio
 from langchain_model_alignment.studio.train import add_train
-from langchain_model_alignment.studio.work import Works
+from langchain_model_alignment.studio.works import Works
 
 __all__ = ["create_studio"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from langchain_model_alignment.integrations.serving.loading import LoadingModel
 from langchain_model_alignment.integrations.serving.service import Service
-from langchain_model_alignment.studio.work import Works
+from langchain_model_alignment.studio.works import Works
 
 __all__ = ["Studio"]
 

@@ -1,5 +1,6 @@
 """A prompt under work: what all tabs share, turns and what comes of their failure."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ from langchain_core.messages import BaseMessage
 from langchain_model_alignment.errors import ConflictError
 from langchain_model_alignment.integrations.serving.service import Service
 from langchain_model_alignment.integrations.serving.settings import ServeSettings
-from langchain_model_alignment.studio.work import Work, Works
+from langchain_model_alignment.studio.work import Work
+from langchain_model_alignment.studio.works import Works
 from tests.studio import CRITIQUES, PRINCIPLE, Mind, StreamingChatModel
 
 PROMPT = "Give three uses for the following item: {item}"
@@ -134,19 +136,13 @@ async def test_a_turn_can_be_stopped_by_hand_and_goes_on(tmp_path: Path) -> None
         work = works.get("uses")
         work.begin(PROMPT, {"item": "scissors"})
         while not work.streams:
-            await work_a_little()
+            await asyncio.sleep(0.01)
         await work.stop()
         assert work.stopped
         model.pause = 0.0
         work.go_on()
         await done(work)
         assert work.review is not None
-
-
-async def work_a_little() -> None:
-    import asyncio
-
-    await asyncio.sleep(0.01)
 
 
 async def test_suggestions_are_thought_of_once(tmp_path: Path) -> None:
