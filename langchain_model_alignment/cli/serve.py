@@ -65,12 +65,12 @@ def run_serve(
     for one in {answering, aligning}:
         one.start()
         one.wait(_EARLY)
-    asyncio.run(_try(database))
+    asyncio.run(try_storage(database))
     Console(stderr=True).print(plain(f"Threads are kept in {_shown(database)}; Ctrl-C stops the server.", "dim"))
     uvicorn.run(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=_GRACE)
 
 
-async def _try(database: str) -> None:
+async def try_storage(database: str) -> None:
     """Tell in one sentence, before the server starts, that the database cannot be used."""
     from langchain_model_alignment.integrations.serving.storage import open_storage
 

@@ -1,5 +1,6 @@
 """`langchain-align studio`: the page in a browser where a person aligns a prompt."""
 
+import asyncio
 import os
 import socket
 import threading
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
+from langchain_model_alignment.cli.serve import try_storage
 from langchain_model_alignment.cli.show import plain
 from langchain_model_alignment.errors import ConfigurationError
 from langchain_model_alignment.integrations.serving.loading import LoadingModel
@@ -51,6 +53,7 @@ def run_studio(
     for one in {answering, aligning}:
         one.start()
         one.wait(_EARLY)
+    asyncio.run(try_storage(str(place)))
     address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
     Console(stderr=True).print(plain(f"The studio is at {address}; all is kept in {place}. Ctrl-C stops it.", "dim"))
     if browser:

@@ -108,7 +108,10 @@ class Work:
 
     def _tell(self, change: Change) -> None:
         for look in list(self._watching):
-            look(change)
+            try:
+                look(change)
+            except Exception:  # a tab that cannot be drawn must not end the turn of all
+                logger.exception("A tab that shows %s could not be drawn anew", self.name)
 
     # -- turns ---------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """`langchain-align studio`: where it listens, what it refuses, and where it keeps things."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ pytest.importorskip("nicegui", reason='not installed: pip install "langchain-mod
 from typer.testing import CliRunner
 
 from langchain_model_alignment.cli.app import app
-from langchain_model_alignment.errors import ConfigurationError, ModelNameError
+from langchain_model_alignment.errors import ConfigurationError, ConflictError, ModelNameError
+from langchain_model_alignment.integrations.serving.storage import open_storage
 from tests.fakes import ScriptedChatModel
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104
@@ -59,4 +61,13 @@ def test_another_address_needs_a_key(started: list[Any], tmp_path: Path, monkeyp
 def test_a_model_that_means_nothing_is_told_before_the_page_opens(started: list[Any], tmp_path: Path) -> None:
     refused = studio("--alignment-model", "nowhere:model", "--folder", str(tmp_path))
     assert isinstance(refused.exception, ModelNameError)
+    assert "host" not in started[0]
+
+
+async def test_a_folder_that_another_server_uses_is_told_before_the_page_opens(
+    started: list[Any], tmp_path: Path
+) -> None:
+    async with open_storage(str(tmp_path)):
+        refused = await asyncio.to_thread(studio, "--folder", str(tmp_path))
+    assert isinstance(refused.exception, ConflictError)
     assert "host" not in started[0]

@@ -134,9 +134,10 @@ async def test_a_turn_can_be_stopped_by_hand_and_goes_on(tmp_path: Path) -> None
     model = StreamingChatModel(Mind(), pause=0.2)
     async with works_of(model, tmp_path) as works:
         work = works.get("uses")
+        writing = asyncio.Event()
+        work.watch(lambda change: writing.set() if change == "token" else None)
         work.begin(PROMPT, {"item": "scissors"})
-        while not work.streams:
-            await asyncio.sleep(0.01)
+        await writing.wait()
         await work.stop()
         assert work.stopped
         model.pause = 0.0
@@ -153,3 +154,14 @@ async def test_suggestions_are_thought_of_once(tmp_path: Path) -> None:
         assert await work.suggest(0, "critique") == CRITIQUES
         assert await work.suggest(0, "critique") == CRITIQUES
         assert model.calls == calls + 1
+
+
+async def test_a_tab_that_cannot_be_drawn_ends_nobodys_turn(tmp_path: Path) -> None:
+    def broken(change: str) -> None:
+        raise RuntimeError("no window")
+
+    async with works_of(StreamingChatModel(Mind()), tmp_path) as works:
+        works.get("uses").watch(broken)
+        work = await begun(works)
+        assert work.review is not None
+        assert not work.problem
