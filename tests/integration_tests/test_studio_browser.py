@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,19 @@ PATIENCE = 60_000  # milliseconds; a machine that is busy takes its time
 OWN = ("http://127.0.0.1", "data:", "blob:")
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("studio")
-    port = free_port()
+@contextmanager
+def studio(folder: Path, port: int) -> Iterator[str]:
+    """A studio in a process of its own; it ends with the block."""
     command = python(STUDIO, "studio", "--no-browser", "--port", str(port), "--folder", str(folder))
     with process(command, ready="The studio is at"):
         wait_for(port)
         yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with studio(tmp_path_factory.mktemp("studio"), free_port()) as found:
+        yield found
 
 
 def free_port() -> int:
@@ -181,6 +187,22 @@ def test_a_reload_loses_neither_the_answers_nor_what_is_being_typed(address: str
     box.press("Control+Enter")
     page.get_by_text("from the critique “Half a thought”").wait_for()
     assert not wrong
+
+
+def test_a_lost_connection_is_told_and_a_new_server_finds_all_as_it_was(browser: Any, tmp_path: Path) -> None:
+    page, _ = page_of(browser)
+    port = free_port()
+    with studio(tmp_path, port) as address:
+        begin(page, address)
+        answer = page.locator("#answer-1 .said").inner_text()
+        button(page, "Critique answer 1").click()
+        page.get_by_role("textbox", name="What should change?").fill("Half a")
+    page.get_by_text("Connection lost").wait_for()
+    page.get_by_role("textbox", name="What should change?").fill("Half a thought")
+    with studio(tmp_path, port):
+        button(page, "Critique answer 1").click()
+        page.wait_for_function("document.querySelector('.form textarea')?.value === 'Half a thought'")
+        assert page.locator("#answer-1 .said").inner_text() == answer
 
 
 def test_the_keyboard_does_what_is_done_often(address: str, browser: Any) -> None:
