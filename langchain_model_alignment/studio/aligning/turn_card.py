@@ -115,8 +115,10 @@ class TurnCard:
 
     def _undo(self) -> None:
         """Go back to where the last turn began, over all revisions that it made."""
-        prompt = self._view.work.prompt
-        before = prompt.exchanges[-2].revision if prompt is not None and len(prompt.exchanges) > 1 else None
+        work = self._view.work
+        answered = sum(event["type"] == "answers" for event in work.told)  # twice, where a principle was repaired
+        earlier = work.prompt.exchanges[:-answered] if work.prompt is not None and answered else ()
+        before = earlier[-1].revision if earlier else None
         self._view.send({"action": "rewind", "revision": before or ""})
 
     def _replayed(self, event: FeedbackEvent) -> None:
