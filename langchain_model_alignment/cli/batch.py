@@ -14,7 +14,6 @@ from langchain_model_alignment.artifacts import make_place
 from langchain_model_alignment.cache import SQLiteCache
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.cli.show import indented, open_model, plain, prompt_diff, waiting
-from langchain_model_alignment.cli.tables import about
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, DataWarning, PromptError
 from langchain_model_alignment.feedback.batch.align import BatchResult, align_batch
 from langchain_model_alignment.feedback.batch.records import FeedbackRecord, UnusedRecord
@@ -24,6 +23,7 @@ from langchain_model_alignment.feedback.replay import ReplayReport, replay_promp
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.integrations.feedback_tables import read_feedback
 from langchain_model_alignment.integrations.tables import columns_of, read_rows
+from langchain_model_alignment.labeling.labeled_tables import about
 from langchain_model_alignment.loop import run_sync
 from langchain_model_alignment.usage import Budget
 

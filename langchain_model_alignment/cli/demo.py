@@ -12,7 +12,6 @@ from rich.console import Console
 
 from langchain_model_alignment.artifacts import make_place
 from langchain_model_alignment.cli.progress import TrainingDisplay, percent, spent
-from langchain_model_alignment.cli.run_folder import RunFolder
 from langchain_model_alignment.cli.show import (
     answer_panel,
     changes,
@@ -24,11 +23,13 @@ from langchain_model_alignment.cli.show import (
     show_author,
     waiting,
 )
-from langchain_model_alignment.cli.tables import Rows
-from langchain_model_alignment.cli.training import prepare, score_on, stream, write_artifacts
+from langchain_model_alignment.cli.training import saying_warnings, score_on
 from langchain_model_alignment.feedback.single_run import AlignableSingleRun
 from langchain_model_alignment.labeling.graph import create_training_graph
+from langchain_model_alignment.labeling.labeled_tables import Rows
 from langchain_model_alignment.labeling.labeler import Labeler, result_of
+from langchain_model_alignment.labeling.run import stream
+from langchain_model_alignment.labeling.run_folder import RunFolder
 from langchain_model_alignment.loop import run_sync
 
 PROMPT = "Give three uses for the following item: {item}"
@@ -119,7 +120,8 @@ def _train(console: Console, llm: BaseChatModel, out: Path) -> None:
         console.print(indented(plain(f"  {row['desk']}: {row['message']}", "dim")))
     told = f"{len(train)} rows to learn from, {len(validation)} to compare rulebooks on, {len(test)} to test with."
     console.print(indented(plain(told)))
-    training = prepare(console, maker, train, validation)
+    with saying_warnings(console):
+        training = maker.prepare(train, validation)
 
     async def begin() -> float:
         empty = await training.calibrate(await training.begin(None), None)
@@ -142,7 +144,8 @@ def _train(console: Console, llm: BaseChatModel, out: Path) -> None:
     console.print(plain(f"\n{sentence}", "bold"))
     console.print(plain(f"Spent: {spent(maker.usage)}.", "dim"))
     folder = RunFolder(out)
-    write_artifacts(console, folder, result)
+    if unreported := folder.keep(result):
+        console.print(plain(unreported, "yellow"))
     report = f" and its report in {folder.report}" if folder.report.exists() else ""
     console.print(plain(f"\nThe rulebook is in {folder.rulebook}{report}."))
 

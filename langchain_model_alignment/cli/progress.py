@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -12,11 +12,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from langchain_model_alignment.cli.run_folder import TestScores
 from langchain_model_alignment.cli.show import plain
 from langchain_model_alignment.labeling.records import StepRecord, TrainingResult
+from langchain_model_alignment.labeling.run_folder import TestScores
 from langchain_model_alignment.labeling.scorecard import distance_text
-from langchain_model_alignment.labeling.state import LabelerEvent
+from langchain_model_alignment.labeling.state import LabelerEvent, doing_after
 from langchain_model_alignment.usage import Usage
 
 __all__ = ["TrainingDisplay", "duration", "kinds", "percent", "score_text", "scores", "show_result", "spent"]
@@ -72,22 +72,21 @@ class TrainingDisplay:
 
     def tell(self, event: LabelerEvent) -> None:
         """Show an event."""
+        self._doing = doing_after(event)
         match event["type"]:
             case "begin":
-                self._doing = "scoring what training begins with"
                 self._say(f"Rulebooks are compared on {event['of']} validation rows.", "dim")
             case "mistakes":
-                self._step, self._doing, self._step_begun = event["step"], "learning from mistakes", time.monotonic()
+                self._step, self._step_begun = event["step"], time.monotonic()
                 found = f"{event['wrong']} of {event['sampled']} training rows are labeled wrongly"
                 self._say(f"Step {self._step} of {self._steps}: {found}.", "dim")
             case "candidates":
-                self._alive, self._doing = event["alive"], "trying candidates"
-            case "scored":
-                self._doing = f"{event['candidate']} scored on {event['rows']} of {event['of']} rows"
+                self._alive = event["alive"]
             case "step":
                 self._end_step(event["record"])
-            case "end":
-                self._doing = "finishing"
+
+    def see(self, state: Mapping[str, Any]) -> None:
+        """Show the run's state; the events have told all that a terminal shows of it."""
 
     def _end_step(self, record: StepRecord) -> None:
         score, step = score_text(record["score"], self._metric), record["step"]
@@ -99,7 +98,7 @@ class TrainingDisplay:
             line = f"Step {step} of {self._steps}: {_called(self._metric)} {score}, {found} ({tried} tried"
         else:
             line = f"Start: {_called(self._metric)} {score} ({_origins(record, self._metric)}"
-        self._best, self._alive, self._doing = record["score"], 0, "looking for mistakes"
+        self._best, self._alive = record["score"], 0
         self._step, self._step_begun = step + 1, time.monotonic()
         self._say(f"{line}; {_count(record['calls'], 'call')}, {duration(record['seconds'])}).")
 

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from langchain_model_alignment.cli.run_folder import RunFolder
 from langchain_model_alignment.cli.show import plain
 from langchain_model_alignment.labeling.report import write_report
+from langchain_model_alignment.labeling.run_folder import RunFolder
 
 
 def run_report(

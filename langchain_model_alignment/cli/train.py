@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from langchain_core.language_models import BaseChatModel
-from pydantic import ValidationError
 from rich.console import Console
 
-from langchain_model_alignment.artifacts import make_place, one_line
+from langchain_model_alignment.artifacts import make_place
 from langchain_model_alignment.cache import SQLiteCache
 from langchain_model_alignment.cli.progress import show_result
-from langchain_model_alignment.cli.run_folder import Asked, Record, RunFolder
 from langchain_model_alignment.cli.show import open_model, plain
-from langchain_model_alignment.cli.tables import Rows, about, labels_in, read_table
 from langchain_model_alignment.cli.training import TrainingRun
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, BudgetError, DataError
-from langchain_model_alignment.labeling.labeler import Labeler
-from langchain_model_alignment.labeling.records import TrainingHyperparameters, TrainingResult
+from langchain_model_alignment.labeling.labeled_tables import Rows, about, labels_in, read_table
+from langchain_model_alignment.labeling.records import TrainingResult
+from langchain_model_alignment.labeling.run_folder import Asked, Record, RunFolder
 from langchain_model_alignment.labeling.scorecard import make_metric
 from langchain_model_alignment.labeling.splits import check_labels, data_fingerprint
 from langchain_model_alignment.labeling.task import LabelingTask, Row
@@ -97,42 +94,34 @@ def run_train(
     if ordered and not labels:
         raise DataError('--ordered needs the labels in their order; give them, as in --labels "bad,fair,good".')
     train_rows = read_table(data, [*inputs, label])
-    hparams = TrainingHyperparameters(
-        seed=seed,
-        score_fn=metric.value,
-        pos_label=pos_label,
-        evaluation=evaluation.value,
-        max_precedents=max_precedents,
-    )
     with about(data):
         named = tuple(name.strip() for name in labels.split(",") if name.strip()) if labels else None
-        values = named or labels_in(train_rows, label, data)
-        what = _task(inputs, label, values, task, hparams.truncation_length, ordered=ordered)
+        asked = Asked(
+            data=str(data),
+            inputs=inputs,
+            label=label,
+            labels=list(named or labels_in(train_rows, label, data)),
+            ordered=ordered,
+            task=task,
+            model=model,
+            train_model=train_model,
+            validation=None if validation is None else str(validation),
+            test=None if test is None else str(test),
+            steps=steps,
+            seed=seed,
+            metric=metric.value,
+            pos_label=pos_label,
+            evaluation=evaluation.value,
+            max_precedents=max_precedents,
+            concurrency=concurrency,
+            budget=budget.model_dump(),
+        )
+        what = asked.labeling_task()
         make_metric(metric.value, what, pos_label)
         read = what.read(train_rows)
         check_labels(what, read)
     validation_rows, read_too = _labeled(validation, what)
     test_rows, tested = _labeled(test, what)
-    asked = Asked(
-        data=str(data),
-        inputs=inputs,
-        label=label,
-        labels=list(what.label_values),
-        ordered=ordered,
-        task=task,
-        model=model,
-        train_model=train_model,
-        validation=None if validation is None else str(validation),
-        test=None if test is None else str(test),
-        steps=steps,
-        seed=seed,
-        metric=metric.value,
-        pos_label=pos_label,
-        evaluation=evaluation.value,
-        max_precedents=max_precedents,
-        concurrency=concurrency,
-        budget=budget.model_dump(),
-    )
     folder = RunFolder(out)
     make_place(folder.record_file)
     record = Record(
@@ -155,7 +144,7 @@ def run_train(
         writer = open_model(train_model, console) if train_model else None
         answerer = open_model(model, console)
         with SQLiteCache(folder.answers) as cache:
-            labeler = _labeler(what, writer, answerer, hparams, concurrency, budget, cache)
+            labeler = asked.labeler(writer or answerer, answerer, cache)
             given = None if test_rows is None else (test_rows, test_fingerprint)
             run = TrainingRun(console, labeler, folder, record, (train_rows, validation_rows), given)
             result, record = _guarded(console, folder, run, trained=trained)
@@ -163,22 +152,6 @@ def run_train(
     if print_:
         console.print()
         console.print(plain(folder.result().rulebook.as_text()))
-
-
-def _task(
-    inputs: list[str], label: str, values: tuple[object, ...], task: str, words: int | None, *, ordered: bool
-) -> LabelingTask:
-    try:
-        return LabelingTask(
-            input_names=tuple(inputs),
-            label_name=label,
-            label_values=values,  # type: ignore[arg-type]  # pydantic refuses what is no label
-            task_description=task,
-            truncation_length=words,
-            ordered=ordered,
-        )
-    except ValidationError as error:
-        raise DataError(f"{one_line(error).removeprefix('Value error, ')}.") from error
 
 
 def _labeled(path: Path | None, task: LabelingTask) -> tuple[Rows | None, list[Row]]:
@@ -194,30 +167,6 @@ def _note_shared(console: Console, known: list[Row], test: list[Row]) -> None:
     if shared := sum(row.text in texts for row in test):
         words = "test row is" if shared == 1 else "test rows are"
         console.print(plain(f"{shared} {words} among the rows that training sees; its score means less.", "yellow"))
-
-
-def _labeler(
-    task: LabelingTask,
-    writer: BaseChatModel | None,
-    answerer: BaseChatModel,
-    hparams: TrainingHyperparameters,
-    concurrency: int,
-    budget: Budget,
-    cache: SQLiteCache,
-) -> Labeler:
-    return Labeler(
-        task.input_names,
-        task.label_name,
-        task.label_values,
-        task.task_description,
-        writer or answerer,
-        answerer,
-        ordered=task.ordered,
-        hparams=hparams,
-        max_concurrency=concurrency,
-        budget=budget,
-        cache=cache,
-    )
 
 
 def _is_done(console: Console, folder: RunFolder, old: Record, asked: Asked, budget: Budget) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NotRequired
 
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import NamedTuple, TypedDict
@@ -46,15 +47,19 @@ class Screening(TypedDict):
     """Ids of rows that it labels rightly."""
     share: float
     """How many of the parent's answers on training rows are wrong."""
+    given: NotRequired[list[int]]
+    """What the parent answered for the wrong ones: label indices, -1 for an abstention."""
 
 
 def screening_of(training: Training, mined: Mined) -> Screening:
     """Return the rows that candidates are sorted by: mistakes first, for most candidates mend none."""
     n = training.hparams.n_screening_examples
-    wrong = [row.id for row, _ in mined.wrong[: max(n - len(mined.right), n - n // 3)]]
+    met = mined.wrong[: max(n - len(mined.right), n - n // 3)]
+    wrong = [row.id for row, _ in met]
     right = [row.id for row, _ in mined.right[: n - len(wrong)]]
     seen = len(mined.wrong) + len(mined.right)
-    return {"wrong": wrong, "right": right, "share": len(mined.wrong) / seen if seen else 0.0}
+    given = [-1 if found.label is None else found.label for _, found in met]
+    return {"wrong": wrong, "right": right, "share": len(mined.wrong) / seen if seen else 0.0, "given": given}
 
 
 async def screen(

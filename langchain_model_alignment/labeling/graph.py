@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from langchain_model_alignment.errors import ArtifactError, BudgetError
 from langchain_model_alignment.labeling import evaluate, mutate, select
+from langchain_model_alignment.labeling.additions import suggested
 from langchain_model_alignment.labeling.describing import first_principles
 from langchain_model_alignment.labeling.proposers import Proposal
 from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord
@@ -172,6 +173,8 @@ class _Nodes:
         parent = state["candidates"][parent_id]
         rulebook = Rulebook.model_validate(parent["rulebook"])
         current = new_step(step, parent_id)
+        if self._training.corrected:
+            current["corrected"] = self._training.corrected
         changed: LabelerState = {"step": step, "current": current}
         try:
             mined, classifier = await mutate.mine(self._training, rulebook, config)
@@ -198,19 +201,25 @@ class _Nodes:
         ]
         put_up: dict[str, CandidateState] = {parent_id: {**parent, "rulebook": as_json(rulebook)}}
         number, refused = state["number"], current["refused"]
+        said = tuple(self._training.suggestions)  # it may grow meanwhile; what comes now is for the next step
+        kept, no = suggested(rulebook, said[state.get("suggested", 0) :], known)
+        made = [("person", *pair) for pair in kept]
+        refused += no
         pool = [("proposal", p) for p in proposals.found[: hparams.max_candidates]]
         for origin, proposal in [*pool, *((o, p) for o, p in extra if p is not None)]:
             kept, no = mutate.refine(self._training, rulebook, [proposal], known)
             refused += no
-            for applied, after in kept:
-                number += 1
-                put_up[f"c{number}"] = new_candidate(f"c{number}", parent_id, origin, applied, rulebook, after)
+            made += [(origin, *pair) for pair in kept]
+        for origin, applied, after in made:
+            number += 1
+            put_up[f"c{number}"] = new_candidate(f"c{number}", parent_id, origin, applied, rulebook, after)
         self._tell({"type": "candidates", "step": step, "alive": len(put_up) - 1})
         return {
             **changed,
             "candidates": dict(put_up),
             "number": number,
             "tried": sorted(known),
+            "suggested": len(said),
             "screening": evaluate.screening_of(self._training, mined),
         }
 
@@ -223,7 +232,10 @@ class _Nodes:
         if parent is None or screening is None:
             return {}
         before, after = (Rulebook.model_validate(c["rulebook"]) for c in (parent, candidate))
-        wrong, right = ([self._rows[id] for id in ids] for ids in (screening["wrong"], screening["right"]))
+        # A row that a person corrected meanwhile is not there any more.
+        wrong, right = (
+            [self._rows[id] for id in ids if id in self._rows] for ids in (screening["wrong"], screening["right"])
+        )
         try:
             after, gain = await evaluate.screen(self._training, before, after, wrong, right, screening["share"], config)
         except BudgetError as error:
@@ -247,7 +259,7 @@ class _Nodes:
                 number += 1
                 changed[f"c{number}"] = new_candidate(f"c{number}", parent_id, "combination", applied, parent, after)
         if self._training.hparams.evaluation == "race":
-            ranked = sorted(racing, key=lambda id: (-gains[id], len(id), id))
+            ranked = sorted(_sortable(racing), key=lambda id: (-gains[id], len(id), id))
             for id in ranked[_FINALISTS - len(changed) :]:
                 changed[id] = left_race(racing[id], _NO_PLACE)
         alive = len([id for id in {**racing, **changed} if not {**racing, **changed}[id]["record"]["left"]])
@@ -295,11 +307,12 @@ class _Nodes:
                 for id, c in racing.items()
             },
         )
-        done = {id: why for id, why in left.items() if len(racing[id]["predictions"]) < self._all}
+        # Who suggested a principle is told what it reached on all rows.
+        done = {id: why for id, why in left.items() if id in _sortable(racing) and not self._is_scored(racing[id])}
         return {"candidates": {id: left_race(racing[id], why) for id, why in done.items()}}
 
     def to_race(self, state: LabelerState) -> Any:
-        unfinished = {id: c for id, c in self._racing(state).items() if len(c["predictions"]) < self._all}
+        unfinished = {id: c for id, c in self._racing(state).items() if not self._is_scored(c)}
         return self._sends("race", state, unfinished) or "select"
 
     async def select(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
@@ -308,7 +321,7 @@ class _Nodes:
         finished = {
             id: (Rulebook.model_validate(c["rulebook"]), _standing(c))
             for id, c in candidates.items()
-            if len(c["predictions"]) == self._all
+            if self._is_scored(c)
         }
         if not finished:
             raise BudgetError(f"The budget ended before one rulebook was scored: {state['budget']}")
@@ -342,6 +355,10 @@ class _Nodes:
             "usage": usage.model_dump(),
             "stopped": why,
         }
+
+    def _is_scored(self, candidate: CandidateState) -> bool:
+        """Whether a candidate was scored on all validation rows."""
+        return len(candidate["predictions"]) == self._all
 
     def _all_seen(self, state: LabelerState) -> bool:
         """Whether the step labeled every training row that could be a mistake."""
@@ -415,6 +432,11 @@ class _Nodes:
 
     def _tell(self, event: LabelerEvent) -> None:
         tell(event)
+
+
+def _sortable(racing: dict[str, CandidateState]) -> list[str]:
+    """The candidates that may leave before all rows are scored: those that no person suggested."""
+    return [id for id, c in racing.items() if c["record"]["origin"] != "person"]
 
 
 def _after_select(state: LabelerState) -> str:

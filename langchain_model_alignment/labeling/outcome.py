@@ -1,15 +1,16 @@
 """From the state that a training run ended with to the result that a person keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from langchain_model_alignment.labeling.records import Mistake, TrainingResult
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scorecard import Scorecard, make_scorecard
 from langchain_model_alignment.labeling.state import CandidateState, LabelerState
+from langchain_model_alignment.labeling.task import Row
 from langchain_model_alignment.labeling.training import Training
 from langchain_model_alignment.usage import Usage
 
-__all__ = ["mistakes_of", "result_of"]
+__all__ = ["mistakes_met", "mistakes_of", "result_of"]
 
 _MOST_MISTAKES = 50
 
@@ -38,6 +39,7 @@ def result_of(training: Training, state: LabelerState) -> TrainingResult:
             "data": training.fingerprint,
             "task": training.task.fingerprint(),
             "training_rows": len(training.training),
+            **({"corrected_rows": training.corrected} if training.corrected else {}),
             "calibration_rows": len(training.calibration),
             "validation_rows": len(training.validation),
             "metric": training.metric_name,
@@ -73,3 +75,21 @@ def mistakes_of(
         if row.label != given
     ]
     return tuple(sorted(wrong, key=lambda m: -(m["confidence"] or 0.0))[:_MOST_MISTAKES])
+
+
+def mistakes_met(state: LabelerState, rows: Iterable[Row]) -> list[tuple[Row, int]]:
+    """Return the training rows that the last step found labeled wrongly, each with what was answered.
+
+    Args:
+        state: The state of a run.
+        rows: The training rows.
+
+    Returns:
+        The rows, each with the index of the label that was given, -1 for an abstention.
+    """
+    screening = state.get("screening")
+    if screening is None:
+        return []
+    by_id = {row.id: row for row in rows}
+    met = zip(screening["wrong"], screening.get("given", []), strict=False)
+    return [(by_id[id], given) for id, given in met if id in by_id]

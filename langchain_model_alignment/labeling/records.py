@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, Self
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from typing_extensions import TypedDict
@@ -100,7 +100,7 @@ class CandidateRecord(TypedDict):
 
     id: str
     parent: str | None
-    origin: Literal["initial", "zero-shot", "proposal", "combination", "deletion", "crossover", "precedent"]
+    origin: Literal["initial", "zero-shot", "proposal", "combination", "deletion", "crossover", "precedent", "person"]
     reason: str
     """Why it was proposed."""
     edits: list[dict[str, Any]]
@@ -144,6 +144,8 @@ class StepRecord(TypedDict):
     calls: int
     tokens: int
     seconds: float
+    corrected: NotRequired[int]
+    """Training rows that people gave or corrected; left out where there are none."""
 
 
 class Mistake(TypedDict):

@@ -18,6 +18,7 @@ __all__ = [
     "LabelerOutput",
     "LabelerState",
     "as_json",
+    "doing_after",
     "left_race",
     "new_candidate",
     "new_step",
@@ -66,6 +67,8 @@ class LabelerState(TypedDict, total=False):
     best: list[str]
     """Ids of the best rulebooks, the best first."""
     candidates: Annotated[dict[str, CandidateState], _merged]
+    suggested: int
+    """How many of the principles that people suggested have been put up."""
     screening: Screening
     """The training rows that this step's candidates are sorted by."""
     current: StepRecord
@@ -176,6 +179,27 @@ def new_step(step: int, parent: str | None) -> StepRecord:
         "tokens": 0,
         "seconds": 0.0,
     }
+
+
+def doing_after(event: LabelerEvent) -> str:
+    """Return what a run does after an event, in words.
+
+    Example:
+        >>> doing_after({"type": "scored", "candidate": "c3", "rows": 50, "of": 100, "score": 0.8})
+        'c3 scored on 50 of 100 rows'
+    """
+    if event["type"] == "scored":
+        return f"{event['candidate']} scored on {event['rows']} of {event['of']} rows"
+    return _DOING[event["type"]]
+
+
+_DOING = {
+    "begin": "scoring what training begins with",
+    "mistakes": "learning from mistakes",
+    "candidates": "trying candidates",
+    "step": "looking for mistakes",
+    "end": "finishing",
+}
 
 
 def as_json(rulebook: Rulebook) -> dict[str, Any]:

@@ -91,6 +91,8 @@ def sentences_of(step: StepRecord, before: StepRecord | None, metric: str) -> li
     found = []
     if step["sampled"]:
         found.append(f"{count(step['sampled'], 'training row')} labeled, {step['wrong']} of them wrong.")
+    if n := step.get("corrected"):
+        found.append(f"People had given or corrected {count(n, 'training row')}.")
     if step["abstained"]:
         found.append(f"Of the wrong ones, {step['abstained']} had no readable label.")
     if before and not step["gained"]:

@@ -1,16 +1,18 @@
 """What a training run works with: the models, the rows and the settings, closed over by every step."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from langchain_core.runnables import RunnableConfig
 
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.constitution import digest
-from langchain_model_alignment.errors import DataError
+from langchain_model_alignment.errors import DataError, DataWarning
 from langchain_model_alignment.gate import Gate
+from langchain_model_alignment.labeling.additions import Suggestion
 from langchain_model_alignment.labeling.calibration import Calibration, fit_calibration
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled, label_rows, scoring_for
 from langchain_model_alignment.labeling.proposers import Proposer
@@ -42,6 +44,9 @@ class Training:
         training: The rows that mistakes come from, without those that the bias is learned on.
         calibration: The rows that the bias is learned on; none for labels read as text.
         validation: The rows that rulebooks are compared on, in the order in which they are raced.
+        suggestions: Principles that people want to have tried; each step tries those that no step has yet.
+        begun_with: The fingerprint of the rows that the run was begun with, where people have changed them since.
+        corrected: How many training rows people gave or corrected since.
     """
 
     task: LabelingTask
@@ -53,6 +58,9 @@ class Training:
     training: Sequence[Row]
     calibration: Sequence[Row]
     validation: Sequence[Row]
+    suggestions: Sequence[Suggestion] = ()
+    begun_with: str = ""
+    corrected: int = 0
     _turn: Gate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +73,12 @@ class Training:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the task and the rows, to tell a run of other data, or in another order, from this one."""
+        """A hash of the task and the rows, to tell a run of other data, or in another order, from this one.
+
+        Corrected rows do not change it: the run stays the same one, and what it scored stays scored.
+        """
+        if self.begun_with:
+            return self.begun_with
         rows = data_fingerprint(self.training, self.calibration, self.validation)
         return digest([self.task.fingerprint(), rows, [row.id for row in self.validation]])
 
@@ -74,6 +87,22 @@ class Training:
         """What the metric is called."""
         given = self.hparams.score_fn
         return given if isinstance(given, str) else getattr(given, "__name__", "score")
+
+    def revised(self, corrected: Sequence[Row]) -> "Training":
+        """Return the same run with rows that people labeled among its training rows, each in the place of its equals.
+
+        The rows that rulebooks are compared on, and those that the bias is learned on, stay: no score is asked for
+        again. A corrected row that reads like one of them is left out, which is said in a `DataWarning`.
+        """
+        compared = {row.text for row in (*self.calibration, *self.validation)}
+        latest = {row.text: row for row in corrected}
+        fit = [row for row in latest.values() if row.text not in compared]
+        if n := len(latest) - len(fit):
+            rows = "row reads" if n == 1 else "rows read"
+            message = f"{n} corrected {rows} like rows that rulebooks are compared on; those stay as they are."
+            warnings.warn(message, DataWarning, stacklevel=2)
+        kept = [row for row in self.training if row.text not in latest]
+        return replace(self, training=[*kept, *fit], begun_with=self.fingerprint, corrected=len(fit))
 
     async def label(
         self, rulebook: Rulebook, rows: Sequence[Row], config: RunnableConfig | None

@@ -1,14 +1,20 @@
 """The folder of a training run: what was asked, what was answered, how far it is, and what came of it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from langchain_model_alignment.artifacts import one_line, read_json, write_text
-from langchain_model_alignment.errors import ArtifactError
-from langchain_model_alignment.labeling.records import TrainingResult
-from langchain_model_alignment.usage import Usage
+from langchain_model_alignment.artifacts import json_of, one_line, read_as, read_json, write_text
+from langchain_model_alignment.cache import AnswerCache
+from langchain_model_alignment.calls import ChatModelLike
+from langchain_model_alignment.errors import ArtifactError, ConfigurationError
+from langchain_model_alignment.labeling.additions import Additions
+from langchain_model_alignment.labeling.labeler import Labeler
+from langchain_model_alignment.labeling.records import TrainingHyperparameters, TrainingResult
+from langchain_model_alignment.labeling.report import write_report
+from langchain_model_alignment.labeling.task import LabelingTask
+from langchain_model_alignment.usage import Budget, Usage
 
 __all__ = ["Asked", "Record", "RunFolder", "TestScores"]
 
@@ -17,7 +23,7 @@ _FIXED = ("ordered", "seed", "model", "train_model", "metric", "pos_label", "eva
 
 
 class Asked(BaseModel):
-    """The arguments of `langchain-align train`."""
+    """The arguments of `langchain-align train`, which a run that was begun elsewhere has too."""
 
     data: str
     inputs: list[str]
@@ -26,17 +32,72 @@ class Asked(BaseModel):
     ordered: bool = False
     task: str
     model: str
-    train_model: str | None
-    validation: str | None
-    test: str | None
+    train_model: str | None = None
+    validation: str | None = None
+    test: str | None = None
     steps: int
-    seed: int
-    metric: str
-    pos_label: str | None
-    evaluation: str
+    seed: int = 0
+    metric: str = "accuracy"
+    pos_label: str | None = None
+    evaluation: Literal["race", "full"] = "race"
     max_precedents: int = 0
-    concurrency: int
+    concurrency: int = 32
     budget: dict[str, float | None]
+
+    def hyperparameters(self) -> TrainingHyperparameters:
+        """Return the settings that are asked for.
+
+        Raises:
+            DataError: One makes no sense.
+        """
+        return TrainingHyperparameters(
+            seed=self.seed,
+            score_fn=self.metric,
+            pos_label=self.pos_label,
+            evaluation=self.evaluation,
+            max_precedents=self.max_precedents,
+        )
+
+    def labeling_task(self) -> LabelingTask:
+        """Return the task that is asked about.
+
+        Raises:
+            DataError: It makes no sense.
+        """
+        return LabelingTask(
+            input_names=tuple(self.inputs),
+            label_name=self.label,
+            label_values=tuple(self.labels),
+            task_description=self.task,
+            truncation_length=self.hyperparameters().truncation_length,
+            ordered=self.ordered,
+        )
+
+    def labeler(self, writer: ChatModelLike, answerer: ChatModelLike, cache: AnswerCache) -> Labeler:
+        """Return the labeler that is asked for.
+
+        Args:
+            writer: The model that writes principles.
+            answerer: The model that labels.
+            cache: Where answers are kept.
+
+        Raises:
+            DataError: The task or a setting makes no sense.
+            BudgetError: The budget makes no sense.
+        """
+        return Labeler(
+            self.inputs,
+            self.label,
+            self.labels,
+            self.task,
+            writer,
+            answerer,
+            ordered=self.ordered,
+            hparams=self.hyperparameters(),
+            max_concurrency=self.concurrency,
+            budget=Budget.model_validate(self.budget),
+            cache=cache,
+        )
 
 
 class TestScores(BaseModel):
@@ -79,6 +140,7 @@ class RunFolder:
         self.path = path
         self.record_file = path / "run.json"
         self.usage_file = path / "usage.json"
+        self.additions_file = path / "additions.json"
         self.answers = path / "answers.sqlite"
         self.checkpoints = path / "checkpoints.sqlite"
         self.rulebook = path / "rulebook.json"
@@ -97,10 +159,10 @@ class RunFolder:
             record = Record.model_validate(read_json(self.record_file))
         except ValidationError as error:
             raise ArtifactError(
-                f"{self.record_file} is no run of this version ({one_line(error)}); give --out another folder."
+                f"{self.record_file} is no run of this version ({one_line(error)}); give another folder."
             ) from error
         if record.version != 1:
-            raise ArtifactError(f"{self.record_file} is of version {record.version}; give --out another folder.")
+            raise ArtifactError(f"{self.record_file} is of version {record.version}; give another folder.")
         return record
 
     def check(self, old: Record, new: Record) -> None:
@@ -109,7 +171,7 @@ class RunFolder:
         Raises:
             ArtifactError: The folder holds a run of another task, of other data or with other settings.
         """
-        advice = "give the same again, or --out another folder"
+        advice = "give the same again, or another folder"
         for what, before, now in (
             ("of another task", old.task_fingerprint, new.task_fingerprint),
             ("of other data", old.data_fingerprint, new.data_fingerprint),
@@ -156,6 +218,40 @@ class RunFolder:
         """
         write_text(self.usage_file, _Spent(usage=usage, seconds=usage.elapsed()).model_dump_json() + "\n")
 
+    def additions(self) -> Additions:
+        """Return what people added to the run.
+
+        Raises:
+            ArtifactError: additions.json is not readable.
+        """
+        if not self.additions_file.exists():
+            return Additions()
+        return read_as(Additions, read_json(self.additions_file), str(self.additions_file), "list of additions")
+
+    def write_additions(self, additions: Additions) -> None:
+        """Keep what people added to the run.
+
+        Raises:
+            ArtifactError: It cannot be written.
+        """
+        write_text(self.additions_file, json_of(additions, indent=1))
+
+    def keep(self, result: TrainingResult) -> str:
+        """Write the rulebook, the result and the report, and return why there is no report; empty where there is one.
+
+        Raises:
+            ArtifactError: One of them cannot be written.
+        """
+        result.rulebook.save(self.rulebook)
+        result.save(self.training)
+        try:
+            write_report(result, self.report)
+        except ConfigurationError as error:
+            if isinstance(error, ArtifactError):
+                raise
+            return f"No report was written: {error}"
+        return ""
+
     def result(self) -> TrainingResult:
         """Return what the run left behind.
 
@@ -163,7 +259,7 @@ class RunFolder:
             ArtifactError: It has not ended yet, or training.json is not readable.
         """
         if not self.training.exists():
-            raise ArtifactError(f"{self.path} holds no finished run; train with --out {self.path} first.")
+            raise ArtifactError(f"{self.path} holds no finished run; train one there first.")
         return TrainingResult.load(self.training)
 
 

@@ -1,7 +1,7 @@
-"""Tables on the command line: all rows of a file, and the labels in a column."""
+"""A file as a table to train on: all its rows at once, and the labels in a column."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from langchain_model_alignment.errors import ArtifactError, DataError
 from langchain_model_alignment.labeling.tables import check_suffix, read_entries
 from langchain_model_alignment.labeling.task import LabelValue, is_missing
 
-__all__ = ["Rows", "about", "labels_in", "read_table"]
+__all__ = ["Rows", "about", "balance_of", "labels_in", "read_table"]
 
 Rows = list[dict[str, Any]]
 
@@ -22,7 +22,8 @@ def read_table(path: Path, needed: Sequence[str] = ()) -> Rows:
 
     Args:
         path: The file, in UTF-8.
-        needed: Columns that must be there.
+        needed: Columns that must be there; the others are left out, so that a large file takes no more room than it
+            has to. All columns, when absent.
 
     Raises:
         ArtifactError: The file or one of its rows cannot be read.
@@ -30,24 +31,39 @@ def read_table(path: Path, needed: Sequence[str] = ()) -> Rows:
     """
     check_suffix(path)
     rows: Rows = []
+    there: dict[str, None] = {}
     for entry in read_entries(path):
         if entry.row is None:
             raise ArtifactError(f"{entry.place} {entry.error}; correct it.")
-        rows.append(entry.row)
+        there.update(dict.fromkeys(entry.row))
+        rows.append({name: entry.row[name] for name in needed if name in entry.row} if needed else entry.row)
     if not rows:
         raise DataError(f"{path} holds no rows; give at least a few.")
-    there = list(dict.fromkeys(name for row in rows for name in row))
     if missing := [name for name in needed if name not in there]:
-        columns = ", ".join(there[:20]) or "none"
+        columns = ", ".join(list(there)[:20]) or "none"
         raise DataError(f"{path} has no column {', '.join(map(repr, missing))}; its columns are: {columns}.")
     return rows
 
 
-def labels_in(rows: Rows, column: str, path: Path) -> tuple[LabelValue, ...]:
+def labels_in(rows: Iterable[Mapping[str, Any]], column: str, path: Path) -> tuple[LabelValue, ...]:
     """Return the distinct labels of a column, sorted; of several spellings the commonest.
 
     Raises:
         DataError: There are fewer than two, or so many that they are no labels.
+    """
+    return tuple(label for label, _ in balance_of(rows, column, path))
+
+
+def balance_of(rows: Iterable[Mapping[str, Any]], column: str, path: Path) -> list[tuple[LabelValue, int]]:
+    """Return the labels of a column, as `labels_in` does, with how many rows each has.
+
+    Args:
+        rows: The rows, each read once.
+        column: The column.
+        path: The file that they are from, for what is said of them.
+
+    Raises:
+        DataError: There are fewer than two labels, or so many that they are none.
     """
     counts: dict[str, Counter[Any]] = {}
     for row in rows:
@@ -61,16 +77,19 @@ def labels_in(rows: Rows, column: str, path: Path) -> tuple[LabelValue, ...]:
                 f"{path} has a {type(value).__name__} in its column {column!r}; a label is a word or number."
             )
         counts.setdefault(str(value).casefold(), Counter())[value] += 1
-    values = [max(counts[key].items(), key=lambda item: (item[1], str(item[0])))[0] for key in sorted(counts)]
-    if len(values) < 2:
-        there = f"only the label {values[0]!r}" if values else "no label"
+        if len(counts) > _MOST_LABELS:
+            raise DataError(
+                f"{path} holds more than {_MOST_LABELS} different values in its column {column!r}; if they are the "
+                "labels, name them (--labels on the command line)."
+            )
+    spelled = [
+        (max(counts[key].items(), key=lambda item: (item[1], str(item[0])))[0], counts[key].total())
+        for key in sorted(counts)
+    ]
+    if len(spelled) < 2:
+        there = f"only the label {spelled[0][0]!r}" if spelled else "no label"
         raise DataError(f"{path} holds {there} in its column {column!r}; training needs rows of two labels at least.")
-    if len(values) > _MOST_LABELS:
-        raise DataError(
-            f"{path} holds {len(values)} different values in its column {column!r}; if they are the labels, name them "
-            "with --labels."
-        )
-    return tuple(values)
+    return spelled
 
 
 @contextmanager
