@@ -26,6 +26,8 @@ from langchain_model_alignment.studio.doors import add_doors
 from langchain_model_alignment.studio.label import add_label
 from langchain_model_alignment.studio.shared import Studio
 from langchain_model_alignment.studio.train import add_train
+from langchain_model_alignment.studio.train_runs import Runs
+from langchain_model_alignment.studio.train_tables import Tables
 from langchain_model_alignment.studio.works import Works
 
 __all__ = ["create_studio"]
@@ -74,8 +76,11 @@ def create_studio(
         return RedirectResponse("/align")
 
     pages.add_static_files("/studio", _STATIC)
-    for add in (add_align, add_train, add_label):
-        add(studio)
+    runs = Runs(folder / "runs", studio.model, studio.alignment_model)
+    tables = Tables(folder / "tables")
+    add_align(studio)
+    add_train(studio, runs, tables)
+    add_label(studio, runs, tables)
     ui.run_with(
         app,
         title="Studio",

@@ -52,6 +52,11 @@ class LoadingModel:
             return
 
     @property
+    def name(self) -> str:
+        """What it is called: the name that was given, else the model's own."""
+        return self._model if isinstance(self._model, str) else as_caller(self._model).name
+
+    @property
     def status(self) -> Literal["loading", "ready", "failed"]:
         """How far it is."""
         if not self._made.done():
