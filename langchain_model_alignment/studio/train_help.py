@@ -28,7 +28,7 @@ class Help:
 
     def __init__(self, frame: Frame, run: TrainRun) -> None:
         self._frame, self._run = frame, run
-        self._shown: Any = None
+        self._shown: Any = ""  # unlike any step, and unlike no step
         self._open: str | None = None
         self._writing: ui.element | None = None
         self._told: Any = None
@@ -43,12 +43,12 @@ class Help:
         """Look whether there is something new to see."""
         now = _step_of(self._run.state)
         if now != self._shown:
-            if self._open is None or self._shown is None:
+            if self._open is None:
                 await self._fill()
             elif not self._news.default_slot.children:
                 with self._news:
                     action("Show the mistakes of the step after", self._fill, kind="quiet")
-        told = (len(self._run.history), self._run.version if not self._run.running else None)
+        told = (len(self._run.history), len(self._run.added.suggestions), self._run.running)
         if told != self._told:
             self._told = told
             self._fill_said()

@@ -61,6 +61,7 @@ async def test_a_table_is_shown_with_its_labels_and_a_training_is_begun(site: Si
     assert record is not None
     assert (record.arguments.inputs, record.arguments.labels) == (["text"], ["no", "yes"])
     await site.user.open("/train/run/animals")
+    await site.user.should_see("Mistakes on training rows appear here", retries=100)
     await press(site.user, "Stop")
     await site.user.should_see("Everything so far is kept", retries=200)
 

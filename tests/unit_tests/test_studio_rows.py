@@ -7,6 +7,9 @@ import pytest
 
 pytest.importorskip("nicegui", reason='pip install -e ".[studio]"')
 
+from typer.testing import CliRunner
+
+from langchain_model_alignment.cli.app import app
 from langchain_model_alignment.errors import ConfigurationError, DataError, NotFoundError
 from langchain_model_alignment.labeling.additions import Suggestion
 from langchain_model_alignment.labeling.classifier import Labeled
@@ -14,7 +17,7 @@ from langchain_model_alignment.studio.label_jobs import Jobs, pasted_rows
 from langchain_model_alignment.studio.label_sheet import Sheet
 from langchain_model_alignment.studio.train_tables import Tables, safe_name
 from tests.fakes import ScriptedChatModel, http_error
-from tests.simulated import TASK, LogprobModel, LogprobWorld, SimulatedWorld, rows
+from tests.simulated import QUESTION, TASK, LogprobModel, LogprobWorld, SimulatedWorld, rows
 from tests.training_runs import asked, ended, runs_of, trained, until, with_an_ended_run, write
 
 
@@ -125,6 +128,16 @@ async def test_a_run_of_another_model_is_not_gone_on_with(tmp_path: Path, table:
     with pytest.raises(ConfigurationError, match="begun with the model openai:other"):
         run.start(steps=5, max_calls=None)
     assert runs.all() == [run]
+
+
+def test_the_command_line_goes_on_with_a_run_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _, run = with_an_ended_run(tmp_path)
+    model = ScriptedChatModel(SimulatedWorld())
+    monkeypatch.setattr("langchain_model_alignment.cli.train.open_model", lambda *_: model)
+    what = ["--input", "text", "--label", "label", "--task", QUESTION, "--model", "scripted", "--steps", "2"]
+    said = CliRunner().invoke(app, ["train", run.asked.data, *what, "--out", str(run.folder.path)])
+    assert "Going on with step 2 of 2." in said.output
+    assert len(run.folder.result().history) == 3
 
 
 async def test_one_label_only_begins_no_run(tmp_path: Path):
