@@ -16,4 +16,4 @@ format:
 	ruff format .
 
 benchmarks:
-	python -m tests.benchmarks
+	python -m tests.benchmarks own

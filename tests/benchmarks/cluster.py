@@ -4,6 +4,7 @@ A model of 50 ms sleeps, so the workers need little of a processor and this tell
 how much computing a second machine would add.
 """
 
+import argparse
 import statistics
 import tempfile
 import time
@@ -14,12 +15,21 @@ from langchain_model_alignment.integrations.ray import label_dataset
 from langchain_model_alignment.integrations.ray_session import ray_session
 from tests.benchmarks import toy
 from tests.benchmarks.measure import Row
+from tests.benchmarks.shown import run_parts
 from tests.integration_tests.ray_cases import Call, calls_in, noting
 from tests.simulated import book_of, rows
 
 SHARE = 8  # calls in flight for each worker
 LABELED = 24 * 128  # in blocks of 128 rows, so that both workers have enough to do
 REACH = 1.8
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side is measured; medians are shown")
+
+
+def run(options: argparse.Namespace) -> None:
+    run_parts([("Ray", lambda: measure(options.rounds))], options)
 
 
 def measure(rounds: int) -> list[Row]:

@@ -4,6 +4,7 @@ Each size and side runs in a process of its own, ours and the bare loop one afte
 processor time: a loop that never waits is bound by it, and a busy machine lengthens everything else.
 """
 
+import argparse
 import asyncio
 import csv
 import itertools
@@ -26,6 +27,7 @@ from langchain_model_alignment.labeling.task import LabelingTask
 from tests.benchmarks import toy
 from tests.benchmarks.labeling import ReadyChatModel
 from tests.benchmarks.measure import Row
+from tests.benchmarks.shown import run_parts
 
 SIZES = (10_000, 100_000, 1_000_000)
 WIDTH, AT_ONCE = 32, 1_000
@@ -33,6 +35,14 @@ OWN_COST, MEMORY = 150.0, 300.0
 
 Taken = dict[str, float]
 """What one process took: processor µs and wall µs a row, and MB above what it began with."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--picture", type=Path, help="also draw cost and memory into this .png")
+
+
+def run(options: argparse.Namespace) -> None:
+    run_parts([("a million rows", lambda: measure(picture=options.picture))], options)
 
 
 def measure(sizes: tuple[int, ...] = SIZES, picture: Path | None = None) -> list[Row]:

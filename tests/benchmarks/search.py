@@ -1,12 +1,27 @@
 """How well training searches: 20 runs in each of four simulated worlds, beside a greedy search that sees everything."""
 
+import argparse
 import statistics
 
+from tests.benchmarks import mixture
 from tests.benchmarks.measure import Row
+from tests.benchmarks.shown import run_parts
 from tests.worlds import MEASURED, WORLDS, Played, played
 
 SEEDS = 20
 BEHIND, LOSING, CALLS = 0.04, 0.02, 6_210
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="searches in each world; half as many mixtures")
+
+
+def run(options: argparse.Namespace) -> None:
+    parts = [
+        ("worlds", lambda: measure(options.seeds)),
+        ("a mixture of experts", lambda: mixture.measure(max(1, options.seeds // 2))),
+    ]
+    run_parts(parts, options)
 
 
 def measure(seeds: int = SEEDS) -> list[Row]:

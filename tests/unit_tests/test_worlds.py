@@ -1,4 +1,4 @@
-"""Training finds the rules of simulated worlds; `python -m tests.benchmarks --worlds` measures it with twenty seeds."""
+"""Training finds the rules of simulated worlds; `python -m tests.benchmarks worlds` measures it with twenty seeds."""
 
 import random
 import statistics
