@@ -8,9 +8,11 @@ from pathlib import Path
 from types import ModuleType
 
 from tests.benchmarks import cluster, million, own, search
+from tests.benchmarks.quality import command as quality
 
 COMMANDS: dict[str, ModuleType] = {
     "own": own,
+    "quality": quality,
     "worlds": search,
     "million": million,
     "ray": cluster,

@@ -1,8 +1,4 @@
-"""model-alignment 0.3 on the same toy work: installed into an environment of its own, and run there by this very file.
-
-Its dependencies for Gemini and Gemma (google-genai, keras-nlp) are gigabytes that the work never touches: empty modules
-stand in for them, so that it imports.
-"""
+"""model-alignment 0.3 on the same toy work: installed into an environment of its own, and run there by this very file."""
 
 import json
 import os
@@ -10,20 +6,12 @@ import re
 import subprocess
 import sys
 import time
-import venv
 from pathlib import Path
 
 from tests.benchmarks import toy
 from tests.benchmarks.measure import Row
 
 NAME = "model-alignment==0.3"
-NEEDS = ("jinja2", "numpy", "pandas", "scikit-learn", "tqdm")
-STUBS = {
-    "keras_nlp.py": "",
-    "google/__init__.py": "",
-    "google/genai/__init__.py": "from google.genai import types\n",
-    "google/genai/types.py": "",
-}
 _ROOT = Path(__file__).parents[2]
 
 
@@ -40,13 +28,16 @@ def measure(seconds: float, calls: int, labeling: float) -> list[Row]:
         calls: How many calls that was.
         labeling: Seconds that we labeled 100 rows in.
     """
+    from tests.benchmarks.peers.environments import MODEL_ALIGNMENT  # not where the predecessor runs
+
     try:
-        python, stubs = _installed()
+        MODEL_ALIGNMENT.install()
     except (OSError, subprocess.CalledProcessError) as error:
         return [Row(what=f"{NAME} on the same work", bare="", ours="", result=f"not installed: {error}")]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(stubs), str(_ROOT)))}
+    paths = (MODEL_ALIGNMENT.variables["PYTHONPATH"], str(_ROOT))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(
-        [str(python), "-m", "tests.benchmarks.predecessor"],
+        [str(MODEL_ALIGNMENT.python), "-m", "tests.benchmarks.predecessor"],
         cwd=_ROOT, env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -74,26 +65,6 @@ def _against(what: str, theirs: float, ours: float) -> Row:
         result=f"{theirs / ours:.0f} × faster",
         value=theirs / ours,
     )
-
-
-def _installed() -> tuple[Path, Path]:
-    """Return the Python of an environment that has the predecessor, and the folder of the empty modules."""
-    import platformdirs
-
-    folder = Path(platformdirs.user_cache_dir("langchain-model-alignment")) / "benchmarks" / NAME.replace("==", "-")
-    stubs, ready = folder / "stubs", folder / "ready"
-    python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not ready.exists():
-        venv.create(folder / "venv", with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-deps", NAME], check=True, capture_output=True)
-        subprocess.run([*pip, *NEEDS], check=True, capture_output=True)
-        for name, text in STUBS.items():
-            file = stubs / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-        ready.touch()
-    return python, stubs
 
 
 # -- in the environment of the predecessor -----------------------------------------------------------------------

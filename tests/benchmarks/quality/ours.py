@@ -1,0 +1,81 @@
+"""This library at the job: zero-shot, a trained rulebook, a mixture, and training with a part of it turned off."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from langchain_model_alignment import Budget, Labeler, MixtureOfExperts
+from langchain_model_alignment.local.chat import make_chat_model
+from langchain_model_alignment.loop import run_sync
+from tests.benchmarks.peers.jobs import Job, Result, answer
+
+# Made for about 300 calls: 40 to choose the layout and learn the bias, 20 to see whether the model keeps to a
+# checklist, 80 to score what training begins with, some 100 for a step until its candidates are sorted, and then 20 or
+# 40 for each one that is raced.
+SMALL_BUDGET: dict[str, Any] = {
+    "n_calibration_examples": 20,
+    "n_mining_examples": 16,
+    "n_incorrect_predictions_to_sample": 2,
+    "max_candidates": 3,
+    "n_evidence_examples": 2,
+    "block_size": 20,
+}
+VALIDATION = 40
+STEPS = 5
+ABLATIONS: dict[str, dict[str, Any]] = {"no racing": {"evaluation": "full"}, "no evidence": {"n_evidence_examples": 0}}
+
+
+def work(job: Job) -> Result:
+    """Learn with the training address, label the test rows with the other one."""
+    way = job["way"]
+    if way == "zero-shot":
+        maker = _maker(job, "test_url")
+        return _labeled(maker, maker.rulebook({}), job)
+    if way == "zero-shot calibrated":
+        # The bias on as many rows as by default; the layout is chosen on the same ones.
+        maker = _maker(job, "train_url", n_calibration_examples=40)
+        training = maker.prepare(_learning(job), _compared(job))
+        return _labeled(_maker(job, "test_url"), run_sync(training.begin(None)), job)
+    if way == "mixture":
+        kind: Any = MixtureOfExperts
+    else:
+        kind = Labeler
+    settings = {**SMALL_BUDGET, **ABLATIONS.get(way, {})}
+    maker = _maker(job, "train_url", kind, budget=Budget(max_calls=job["budget"]), **settings)
+    result = maker.train(_learning(job), _compared(job), steps=STEPS)
+    found = _labeled(_maker(job, "test_url", kind), getattr(result, "mixture", None) or result.rulebook, job)
+    return {**found, "notes": {"stopped": result.stopped_because, "steps": len(result.history) - 1}}
+
+
+def _maker(job: Job, url: str, kind: Any = Labeler, budget: Budget | None = None, **settings: Any) -> Any:
+    more = {"logprobs": False} if job["way"] == "no calibration" else {}
+    # As `local_chat_model` makes it, at another address.
+    server: Any = SimpleNamespace(base_url=job[url], api_key="none", weights=None)
+    llm = make_chat_model(job["model"], server, {"temperature": 0.0, "max_tokens": 512, **more})
+    return kind(
+        ["text"],
+        "label",
+        job["labels"],
+        job["question"],
+        llm,
+        hparams={"seed": job["seed"], **settings},
+        max_concurrency=job["width"],
+        budget=budget,
+    )
+
+
+def _labeled(maker: Any, made: Any, job: Job) -> Result:
+    found = maker.infer_checkpoint(made, [{"text": text} for text in job["test"]])
+    return {"predictions": [prediction["prediction"] for prediction in found], "made": made.as_text()}
+
+
+def _compared(job: Job) -> list[dict[str, str]]:
+    return job["validation"][:VALIDATION]
+
+
+def _learning(job: Job) -> list[dict[str, str]]:
+    """Every labeled row that is not compared on."""
+    return [*job["train"], *job["validation"][VALIDATION:]]
+
+
+if __name__ == "__main__":
+    answer(work)

@@ -1,0 +1,58 @@
+"""What was measured so far, in a JSON file that every finished part is added to."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.shown import describe, write_json
+
+Part = tuple[str, int, str]
+"""Set, seed and arm."""
+
+
+class RecordError(Exception):
+    """The file does not fit this run."""
+
+
+class Record:
+    """The results by part, kept in a file.
+
+    Args:
+        path: The file; nothing is kept where it is None.
+        settings: What must be the same in every run that adds to it.
+        resume: Whether to go on with a file that is there.
+
+    Raises:
+        RecordError: A file is there and is not to be gone on with, or is of other settings.
+    """
+
+    def __init__(self, path: Path | None, settings: dict[str, Any], resume: bool) -> None:
+        self._path, self.settings = path, settings
+        self.results: dict[Part, dict[str, Any]] = {}
+        self.summary: dict[str, Any] = {}
+        if path is None or not path.exists():
+            return
+        if not resume:
+            raise RecordError(f"{path} is there already: give --resume to go on with it, or another --out.")
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["settings"] != settings:
+            raise RecordError(
+                f"{path} was measured with {kept['settings']}, not {settings}: give the same, or another --out."
+            )
+        self.results = {(r["set"], r["seed"], r["arm"]): r for r in kept["results"]}
+
+    def done(self, part: Part) -> bool:
+        """Whether a part was measured; one that failed is tried again."""
+        return "predictions" in self.results.get(part, {})
+
+    def add(self, part: Part, found: dict[str, Any]) -> None:
+        """Keep what came out of a part, before the next one begins."""
+        name, seed, arm = part
+        self.results[part] = {"set": name, "seed": seed, "arm": arm, **found}
+        self.save()
+
+    def save(self) -> None:
+        """Write the file, with the newest summary."""
+        if self._path is not None:
+            found = {"settings": self.settings, "summary": self.summary, "results": list(self.results.values())}
+            write_json({**describe(), **found}, self._path)
