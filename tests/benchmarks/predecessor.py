@@ -1,4 +1,4 @@
-"""model-alignment 0.3 on the same toy work: installed into an environment of its own, and run there by this very file."""
+"""model-alignment 0.3 on the same toy work: in an environment of its own, where this very file is run."""
 
 import json
 import os
