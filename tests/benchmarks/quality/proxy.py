@@ -93,15 +93,16 @@ class Proxy:
         upstream: The model's server, with `/v1`.
         api_key: What that server asks for.
         answers: The file of kept answers.
+        client: What the model's server is asked with; made at the first request where it is not given.
     """
 
-    def __init__(self, upstream: str, api_key: str, answers: Path) -> None:
+    def __init__(self, upstream: str, api_key: str, answers: Path, client: httpx.AsyncClient | None = None) -> None:
         self._upstream = upstream.rstrip("/")
         self._headers = {"Authorization": f"Bearer {api_key}"}
         self._answers = Answers(answers)
         self._runs: dict[str, Run] = {}
         self._waiting: dict[str, asyncio.Future[None]] = {}
-        self._client: httpx.AsyncClient | None = None
+        self._client = client
         self.base_url = ""
         self.app = Starlette(
             routes=[
