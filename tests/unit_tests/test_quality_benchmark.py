@@ -158,7 +158,9 @@ def test_what_matters_most_is_measured_first():
 
 def summary_of(given: dict[str, list[str]], planned: list[tuple[str, int, str]]) -> Summary:
     known = LabeledSet("pets", "Which pet?", ("cat", "dog"), [], [], [{"text": "", "label": x} for x in ("cat", "dog")])
-    results = {("pets", 0, arm): {"arm": arm, "predictions": found, "train": {"calls": 300}} for arm, found in given.items()}
+    results = {
+        ("pets", 0, arm): {"arm": arm, "predictions": found, "train": {"calls": 300}} for arm, found in given.items()
+    }
     return Summary(results, [known], planned)
 
 

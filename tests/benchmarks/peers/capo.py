@@ -21,18 +21,18 @@ def work(job: Job) -> Result:
     from promptolution.tasks.classification_tasks import ClassificationTask  # type: ignore[import-not-found]
     from promptolution.utils.callbacks import BaseCallback  # type: ignore[import-not-found]
 
-    class CountingLLM(APILLM):  # type: ignore[misc]
-        asked = 0
+    asked: list[int] = []
 
+    class CountingLLM(APILLM):  # type: ignore[misc]
         def _get_response(self, prompts: list[str], system_prompts: list[str]) -> Any:
-            self.asked += len(prompts)
+            asked.append(len(prompts))
             return super()._get_response(prompts, system_prompts)
 
     class Spent(BaseCallback):  # type: ignore[misc]
         def on_step_end(self, optimizer: Any) -> bool:
-            return bool(llm.asked < job["budget"] * _LAST)
+            return bool(sum(asked) < job["budget"] * _LAST)
 
-    def model(url: str) -> Any:
+    def model(url: str, **settings: Any) -> Any:
         return CountingLLM(
             api_url=job[url],
             model_id=job["model"],
@@ -40,12 +40,12 @@ def work(job: Job) -> Result:
             max_concurrent_calls=job["width"],
             call_timeout_s=3600.0,
             gather_timeout_s=7200.0,
-            call_kwargs={"temperature": 0.0},
+            call_kwargs=settings,
         )
 
     random.seed(job["seed"])
     np.random.seed(job["seed"])
-    llm = model("train_url")
+    labeling, writing = model("train_url", temperature=0.0), model("train_url")
     task = ClassificationTask(
         pd.DataFrame([{"x": row["text"], "y": row["label"]} for row in [*job["validation"], *job["train"]]]),
         task_description=f"{job['question']} The labels are: {', '.join(job['labels'])}.",
@@ -54,9 +54,9 @@ def work(job: Job) -> Result:
         seed=job["seed"],
     )
     optimizer = CAPO(
-        predictor=MarkerBasedPredictor(llm, classes=[label.lower() for label in job["labels"]]),
+        predictor=MarkerBasedPredictor(labeling, classes=[label.lower() for label in job["labels"]]),
         task=task,
-        meta_llm=llm,
+        meta_llm=writing,
         initial_prompts=_beginnings(job),
         crossovers_per_iter=_CROSSOVERS,
         upper_shots=_SHOTS,
@@ -65,7 +65,7 @@ def work(job: Job) -> Result:
     )
     best = optimizer.optimize(n_steps=_STEPS)[0]
     names = {label.lower(): label for label in job["labels"]}
-    predictor = MarkerBasedPredictor(model("test_url"), classes=list(names))
+    predictor = MarkerBasedPredictor(model("test_url", temperature=0.0), classes=list(names))
     found, _ = predictor.predict([str(best)] * len(job["test"]), list(job["test"]))
     return {"predictions": [names.get(str(label).lower(), "") for label in found], "made": str(best)}
 
