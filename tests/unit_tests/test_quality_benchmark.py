@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import json
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -178,11 +178,11 @@ def test_the_table_ranks_arms_and_says_what_is_missing():
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> Iterator[argparse.Namespace]:
+def options(tmp_path: Path) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path)
     command.arguments(parser)
-    yield parser.parse_args(["--out", str(tmp_path / "quality.json"), "--sets", "pets", "--seeds", "1"])
+    return parser.parse_args(["--out", str(tmp_path / "quality.json"), "--sets", "pets", "--seeds", "1"])
 
 
 def test_without_the_sets_nothing_is_measured_and_one_sentence_says_so(options, monkeypatch, capsys):
@@ -201,7 +201,5 @@ def test_the_baselines_need_no_model(options):
 
 
 def test_a_method_that_fails_says_why(tmp_path):
-    import sys
-
     with pytest.raises(JobError, match="KeyError"):
         ask(Path(sys.executable), "tests.benchmarks.quality.baselines", {"way": "nothing"})

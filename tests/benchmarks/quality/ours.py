@@ -8,9 +8,9 @@ from langchain_model_alignment.local.chat import make_chat_model
 from langchain_model_alignment.loop import run_sync
 from tests.benchmarks.peers.jobs import Job, Result, answer
 
-# Made for about 300 calls: 40 to choose the layout and learn the bias, 20 to see whether the model keeps to a
-# checklist, 80 to score what training begins with, some 100 for a step until its candidates are sorted, and then 20 or
-# 40 for each one that is raced.
+# Made for about 300 calls, which the defaults would spend before the first race: 40 to choose the layout and learn the
+# bias, 20 to 40 to see whether the model keeps to a checklist and learn its weights, 60 to score what training begins
+# with, some 100 for a step until its candidates are sorted, and 20 or 30 for each one that is raced.
 SMALL_BUDGET: dict[str, Any] = {
     "n_calibration_examples": 20,
     "n_mining_examples": 16,
@@ -19,7 +19,7 @@ SMALL_BUDGET: dict[str, Any] = {
     "n_evidence_examples": 2,
     "block_size": 20,
 }
-VALIDATION = 40
+VALIDATION = 30
 STEPS = 5
 ABLATIONS: dict[str, dict[str, Any]] = {"no racing": {"evaluation": "full"}, "no evidence": {"n_evidence_examples": 0}}
 

@@ -4,12 +4,12 @@ A system's own model of `toy` calls `Meter.reply` for each request: it sleeps fo
 answers. Requests are looked at only after the work is done.
 """
 
+import asyncio
 import bisect
-import os
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,6 @@ class Meter:
 
     async def areply(self, request: str, answer: Callable[[str], str]) -> str:
         """Answer after the latency, for a task that waits."""
-        import asyncio
-
         self._enter(request)
         await asyncio.sleep(toy.LATENCY)
         self._leave()
@@ -95,14 +93,19 @@ def prefix_share(requests: list[str]) -> float:
     for request in requests:
         at = bisect.bisect(seen, request)
         # Of all earlier requests, those next to it in order share the most.
-        served += max((len(os.path.commonprefix([request, near])) for near in seen[max(0, at - 1) : at + 1]), default=0)
+        served += max((_shared(request, near) for near in seen[max(0, at - 1) : at + 1]), default=0)
         total += len(request)
         seen.insert(at, request)
     return served / total if total else 0.0
 
 
-def rows_of(n: int, seed: int) -> list[dict[str, str]]:
-    return toy.rows(n, seed)
+def _shared(a: str, b: str) -> int:
+    """How many characters two texts begin with alike; by halves, for requests are long and there are many."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if a[:middle] == b[:middle] else (low, middle - 1)
+    return low
 
 
 def _memory(field: str) -> float:
@@ -110,6 +113,3 @@ def _memory(field: str) -> float:
     file = Path("/proc/self/status")
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith(f"{field}:")), 0.0)
-
-
-Work = Callable[[], Awaitable[Any]]
