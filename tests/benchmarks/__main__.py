@@ -9,9 +9,11 @@ from types import ModuleType
 
 from tests.benchmarks import cluster, million, own, search
 from tests.benchmarks.quality import command as quality
+from tests.benchmarks.speed import command as speed
 
 COMMANDS: dict[str, ModuleType] = {
     "own": own,
+    "speed": speed,
     "quality": quality,
     "worlds": search,
     "million": million,

@@ -81,7 +81,7 @@ async def measure(rounds: int) -> list[Row]:
         (ScriptedChatModel, "an async model", ASYNC_RATIO),
         (SyncOnlyChatModel, "a sync-only model", SYNC_RATIO),
     ):
-        ways = _ways(lambda kind=kind: kind(_reply, latency=toy.LATENCY), toy.rows(LABELED, 3))
+        ways = _ways(lambda kind=kind: kind(reply, latency=toy.LATENCY), toy.rows(LABELED, 3))
         medians, taken = await interleaved(ways, rounds)
         found = ratio(taken, "ours", "bare")
         rows.append(
@@ -202,7 +202,7 @@ def measure_step(rounds: int) -> list[Row]:
 
 def one_step() -> Step:
     """Take one step by defaults after the rulebook was begun, as a notebook does."""
-    model = ScriptedChatModel(_reply, latency=toy.LATENCY)
+    model = ScriptedChatModel(reply, latency=toy.LATENCY)
     labeler = _labeler(model)
     training, validation = toy.rows(100, 1), toy.rows(100, 2)
     begun = labeler.initialize_checkpoint(training)
@@ -213,7 +213,7 @@ def one_step() -> Step:
 
 def racers() -> int:
     """Return how many candidates of such a step were scored on validation rows, no two of them the same rulebook."""
-    labeler = _labeler(ScriptedChatModel(_reply))
+    labeler = _labeler(ScriptedChatModel(reply))
     training, validation = toy.rows(100, 1), toy.rows(100, 2)
     begun = labeler.initialize_checkpoint(training)
     result = labeler.train(training, validation, steps=1, checkpoint=begun)
@@ -229,7 +229,7 @@ def beside_predecessor() -> list[Row]:
 
 
 async def _label_once() -> float:
-    ways = _ways(lambda: ScriptedChatModel(_reply, latency=toy.LATENCY), toy.rows(LABELED, 3))
+    ways = _ways(lambda: ScriptedChatModel(reply, latency=toy.LATENCY), toy.rows(LABELED, 3))
     return await ways["ours"]()
 
 
@@ -241,7 +241,7 @@ def _rulebook(labeler: Labeler) -> Rulebook:
     return labeler.rulebook({"yes": ["The guest is pleased."], "no": ["The guest is annoyed."]})
 
 
-def _reply(messages: list[BaseMessage]) -> str:
+def reply(messages: list[BaseMessage]) -> str:
     """Play the labeler and the proposer of the toy work; a request for a label begins with the question."""
     system, asked = messages[0].text, messages[-1].text
     if system.startswith(toy.QUESTION):
