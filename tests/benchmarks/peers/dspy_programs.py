@@ -10,7 +10,7 @@ from tests.benchmarks.peers.jobs import Job, Result, answer
 
 _METRIC_SHARE = 0.8
 _COMPARED = 40
-_MIPRO: dict[str, int] = {"candidates": 4, "trials": 8, "compared": 24}
+_MIPRO: dict[str, int] = {"candidates": 4, "trials": 9, "compared": 24}
 
 
 def work(job: Job) -> Result:

@@ -38,11 +38,9 @@ class ToyModel(BaseChatModel):
 
 def work(job: Job) -> Result:
     meter = Meter()
-    maker = Labeler(
-        ["text"], "label", toy.LABELS, toy.QUESTION, ToyModel(meter=meter),
-        max_concurrency=job["width"], hparams={"patience": 1},
-    )  # fmt: skip
+    maker = _maker(meter, job["width"])
     training, validation = toy.rows(100, 1), toy.rows(100, 2)
+    _maker(Meter(), job["width"]).initialize_checkpoint(training)  # loads what is loaded at its first use
     if job["way"] == "label":
         rulebook = maker.rulebook({"yes": ["The guest is pleased."], "no": ["The guest is annoyed."]})
         table = toy.rows(job["rows"], 3)
@@ -51,6 +49,13 @@ def work(job: Job) -> Result:
         begun = maker.initialize_checkpoint(training)
         return meter.measured(lambda: _nothing(maker.train_step(begun, training, validation)))
     return meter.measured(lambda: {"score": maker.train(training, validation, steps=20).scorecard["accuracy"]})
+
+
+def _maker(meter: Meter, width: int) -> Labeler:
+    return Labeler(
+        ["text"], "label", toy.LABELS, toy.QUESTION, ToyModel(meter=meter),
+        max_concurrency=width, hparams={"patience": 1},
+    )  # fmt: skip
 
 
 def _checked(found: list[Any]) -> None:
