@@ -76,3 +76,9 @@ MODEL_ALIGNMENT = Environment(
 )
 DSPY = Environment("dspy-3.4.1", packages=("dspy[optuna]==3.4.1", "gepa==0.1.4"))
 PROMPTOLUTION = Environment("promptolution-2.3.0", packages=("promptolution[api]==2.3.0",))
+PEERS = (MODEL_ALIGNMENT, DSPY, PROMPTOLUTION)
+
+
+def describe_peers() -> dict[str, str]:
+    """Tell which versions are compared."""
+    return {"peers": ", ".join(environment.name for environment in PEERS)}

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
+from tests.benchmarks.peers.environments import describe_peers
 from tests.benchmarks.peers.jobs import Job
 from tests.benchmarks.quality.arms import BY_NAME, Arm
 from tests.benchmarks.quality.picture import draw
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     sets = {name: load(folder, name, options.test_rows) for name in options.sets}
     chosen = [BY_NAME[name] for name in options.only_arms or BY_NAME]
     parts = planned(options.sets, options.seeds, chosen)
-    title = f"{as_line(describe())}, {as_line(settings)}"
+    title = as_line({**describe(), **describe_peers(), **settings})
 
     def show() -> None:
         summary = Summary(record.results, list(sets.values()), parts)

@@ -35,18 +35,16 @@ def work(job: Job) -> Result:
         maker = _maker(job, "train_url", n_calibration_examples=40)
         training = maker.prepare(_learning(job), _compared(job))
         return _labeled(_maker(job, "test_url"), run_sync(training.begin(None)), job)
-    if way == "mixture":
-        kind: Any = MixtureOfExperts
-    else:
-        kind = Labeler
+    kind: Any = MixtureOfExperts if way == "mixture" else Labeler
     settings = {**SMALL_BUDGET, **ABLATIONS.get(way, {})}
     maker = _maker(job, "train_url", kind, budget=Budget(max_calls=job["budget"]), **settings)
     result = maker.train(_learning(job), _compared(job), steps=STEPS)
-    found = _labeled(_maker(job, "test_url", kind), getattr(result, "mixture", None) or result.rulebook, job)
+    found = _labeled(_maker(job, "test_url", kind), result.rulebook, job)
     return {**found, "notes": {"stopped": result.stopped_because, "steps": len(result.history) - 1}}
 
 
 def _maker(job: Job, url: str, kind: Any = Labeler, budget: Budget | None = None, **settings: Any) -> Any:
+    # Without log probabilities there is no bias to learn, and no checklist: labels are read as text.
     more = {"logprobs": False} if job["way"] == "no calibration" else {}
     # As `local_chat_model` makes it, at another address.
     server: Any = SimpleNamespace(base_url=job[url], api_key="none", weights=None)

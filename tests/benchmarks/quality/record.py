@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.peers.environments import describe_peers
 from tests.benchmarks.shown import describe, write_json
 
 Part = tuple[str, int, str]
@@ -55,4 +56,4 @@ class Record:
         """Write the file, with the newest summary."""
         if self._path is not None:
             found = {"settings": self.settings, "summary": self.summary, "results": list(self.results.values())}
-            write_json({**describe(), **found}, self._path)
+            write_json({**describe(), **describe_peers(), **found}, self._path)

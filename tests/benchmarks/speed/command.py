@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks import toy
-from tests.benchmarks.peers.environments import DSPY, MODEL_ALIGNMENT, PROMPTOLUTION, Environment
+from tests.benchmarks.peers.environments import DSPY, MODEL_ALIGNMENT, PROMPTOLUTION, Environment, describe_peers
 from tests.benchmarks.peers.jobs import JobError, ask
 from tests.benchmarks.shown import as_line, describe, write_json
 
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
     for work in planned(options.widths, options.many):
         with console.status(f"measuring {work.title} …"):
             taken[work] = {system.name: _taken(system, work, taken) for system in systems if work.way in system.ways}
-    names, title = [system.name for system in systems], as_line(describe())
+    names, title = [system.name for system in systems], as_line({**describe(), **describe_peers()})
     console.print(times(taken, names, title))
     console.print(costs(taken, names))
     for work, found in taken.items():
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> None:
         draw(taken, names, options.picture)
     if options.out:
         rows = [{"work": work.title, "systems": found} for work, found in taken.items()]
-        write_json({**describe(), "latency": toy.LATENCY, "rows": rows}, options.out)
+        write_json({**describe(), **describe_peers(), "latency": toy.LATENCY, "rows": rows}, options.out)
 
 
 def planned(widths: list[int], many: bool) -> list[Work]:
