@@ -17,10 +17,10 @@ _BESIDE, _CANDIDATES = 45, 6
 def work(job: Job) -> Result:
     """Begin a rulebook, take a step, label the test rows."""
     import numpy as np
-    import pandas as pd  # type: ignore[import-untyped,unused-ignore]
-    from model_alignment import labeler, model_helper  # type: ignore[import-not-found]
+    import pandas as pd
+    from model_alignment import labeler, model_helper
 
-    class Helper(model_helper.ModelHelper):  # type: ignore[misc,name-defined]
+    class Helper(model_helper.ModelHelper):
         def __init__(self, url: str) -> None:
             self._url = url
 

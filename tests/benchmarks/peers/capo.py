@@ -14,21 +14,21 @@ _BEGIN, _END = "<final_answer>", "</final_answer>"
 def work(job: Job) -> Result:
     """Optimize with the training address, label the test rows with the other one."""
     import numpy as np
-    import pandas as pd  # type: ignore[import-untyped,unused-ignore]
-    from promptolution.llms.api_llm import APILLM  # type: ignore[import-not-found]
-    from promptolution.optimizers.capo import CAPO  # type: ignore[import-not-found]
-    from promptolution.predictors.maker_based_predictor import MarkerBasedPredictor  # type: ignore[import-not-found]
-    from promptolution.tasks.classification_tasks import ClassificationTask  # type: ignore[import-not-found]
-    from promptolution.utils.callbacks import BaseCallback  # type: ignore[import-not-found]
+    import pandas as pd
+    from promptolution.llms.api_llm import APILLM
+    from promptolution.optimizers.capo import CAPO
+    from promptolution.predictors.maker_based_predictor import MarkerBasedPredictor
+    from promptolution.tasks.classification_tasks import ClassificationTask
+    from promptolution.utils.callbacks import BaseCallback
 
     asked: list[int] = []
 
-    class CountingLLM(APILLM):  # type: ignore[misc]
+    class CountingLLM(APILLM):
         def _get_response(self, prompts: list[str], system_prompts: list[str]) -> Any:
             asked.append(len(prompts))
             return super()._get_response(prompts, system_prompts)
 
-    class Spent(BaseCallback):  # type: ignore[misc]
+    class Spent(BaseCallback):
         def on_step_end(self, optimizer: Any) -> bool:
             return bool(sum(asked) < job["budget"] * _LAST)
 

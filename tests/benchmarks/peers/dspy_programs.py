@@ -15,7 +15,7 @@ _MIPRO: dict[str, int] = {"candidates": 4, "trials": 9, "compared": 24}
 
 def work(job: Job) -> Result:
     """Optimize with the training address, label the test rows with the other one."""
-    import dspy  # type: ignore[import-not-found]
+    import dspy
 
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
     learning, labeling = _model(job, "train_url"), _model(job, "test_url")
@@ -37,7 +37,7 @@ def _model(job: Job, url: str) -> Any:
 def _signature(job: Job) -> Any:
     import dspy
 
-    label = Literal[tuple(job["labels"])]  # type: ignore[valid-type]
+    label = Literal[tuple(job["labels"])]
     fields = {"text": (str, dspy.InputField()), "label": (label, dspy.OutputField())}
     return dspy.Signature(fields, job["question"])
 

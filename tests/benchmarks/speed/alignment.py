@@ -9,12 +9,12 @@ from tests.benchmarks.speed.meter import Meter
 
 
 def work(job: Job) -> Result:
-    import pandas as pd  # type: ignore[import-untyped,unused-ignore]
-    from model_alignment import labeler, model_helper  # type: ignore[import-not-found]
+    import pandas as pd
+    from model_alignment import labeler, model_helper
 
     meter = Meter()
 
-    class Helper(model_helper.ModelHelper):  # type: ignore[misc,name-defined]
+    class Helper(model_helper.ModelHelper):
         def predict(self, prompt: str, *_: object, **__: object) -> str:
             return meter.reply(prompt, reply)
 

@@ -17,23 +17,23 @@ _PROMPTS = (
 
 def work(job: Job) -> Result:
     import numpy as np
-    import pandas as pd  # type: ignore[import-untyped,unused-ignore]
-    from promptolution.llms.api_llm import APILLM  # type: ignore[import-not-found]
-    from promptolution.optimizers.capo import CAPO  # type: ignore[import-not-found]
-    from promptolution.predictors.maker_based_predictor import MarkerBasedPredictor  # type: ignore[import-not-found]
-    from promptolution.tasks.classification_tasks import ClassificationTask  # type: ignore[import-not-found]
-    from promptolution.utils.callbacks import BaseCallback  # type: ignore[import-not-found]
+    import pandas as pd
+    from promptolution.llms.api_llm import APILLM
+    from promptolution.optimizers.capo import CAPO
+    from promptolution.predictors.maker_based_predictor import MarkerBasedPredictor
+    from promptolution.tasks.classification_tasks import ClassificationTask
+    from promptolution.utils.callbacks import BaseCallback
 
     meter = Meter()
     random.seed(0)
     np.random.seed(0)
 
-    class ToyLLM(APILLM):  # type: ignore[misc]
+    class ToyLLM(APILLM):
         async def _ainvoke_with_retries(self, prompt: str, system_prompt: str) -> str:
             async with self._sem:
                 return await meter.areply(f"{system_prompt}\n\n{prompt}", reply)
 
-    class NoGain(BaseCallback):  # type: ignore[misc]
+    class NoGain(BaseCallback):
         best = 0.0
 
         def on_step_end(self, optimizer: Any) -> bool:

@@ -12,14 +12,14 @@ _FIELD = re.compile(r"\[\[ ## (\w+) ## \]\]")
 
 
 def work(job: Job) -> Result:
-    import dspy  # type: ignore[import-not-found]
-    import gepa  # type: ignore[import-not-found]  # noqa: F401 (else loaded at its first use, within what is measured)
-    import optuna  # type: ignore[import-not-found]  # noqa: F401
+    import dspy
+    import gepa  # noqa: F401 (else loaded at its first use, within what is measured)
+    import optuna  # noqa: F401
 
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
     meter = Meter()
 
-    class ToyLM(dspy.BaseLM):  # type: ignore[misc]
+    class ToyLM(dspy.BaseLM):
         def forward(self, prompt: str | None = None, messages: Any = None, **_: Any) -> Any:
             asked = "\n\n".join(message["content"] for message in messages) if messages else str(prompt)
             message = SimpleNamespace(content=meter.reply(asked, reply), tool_calls=None)
@@ -27,7 +27,7 @@ def work(job: Job) -> Result:
             return SimpleNamespace(choices=[choice], usage={}, model="toy")
 
     dspy.configure(lm=ToyLM("toy"))
-    label = Literal[toy.LABELS]  # type: ignore[valid-type]
+    label = Literal[toy.LABELS]
     fields = {"text": (str, dspy.InputField()), "label": (label, dspy.OutputField())}
     program = dspy.Predict(dspy.Signature(fields, toy.QUESTION))
     if job["way"] == "label":
