@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from types import ModuleType
 
-from tests.benchmarks import cluster, million, own, search
+from tests.benchmarks import cluster, faults, million, own, search
 from tests.benchmarks.quality import command as quality
 from tests.benchmarks.speed import command as speed
 
@@ -18,6 +18,7 @@ COMMANDS: dict[str, ModuleType] = {
     "worlds": search,
     "million": million,
     "ray": cluster,
+    "faults": faults,
 }
 
 

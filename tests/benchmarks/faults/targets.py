@@ -1,0 +1,187 @@
+"""What is fed with hostile inputs, each as a user would come to it."""
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from langchain_core.language_models import FakeListChatModel
+
+from langchain_model_alignment import (
+    AlignedPrompt,
+    Constitution,
+    LabelingTask,
+    Rulebook,
+    create_classifier_chain,
+    create_principle_chain,
+    create_prompt_update_chain,
+    label_file,
+)
+from langchain_model_alignment.constitution import Add
+from langchain_model_alignment.feedback.exchanges import parse_feedback
+from langchain_model_alignment.labeling.reading import LabelReader
+from langchain_model_alignment.templates import Template
+from tests.benchmarks.faults import hostile
+from tests.benchmarks.faults.web import open_web
+from tests.fakes import ScriptedChatModel
+from tests.simulated import TASK, book_of
+
+Parts = tuple[str, st.SearchStrategy[Any], Callable[[Any], None], float]
+
+
+@contextmanager
+def open_targets() -> Iterator[list[Parts]]:
+    """Yield all targets: name, inputs, what takes one, its share of all inputs."""
+    with tempfile.TemporaryDirectory() as folder, open_web(Path(folder, "data")) as ask:
+        numbers = itertools.count()
+        yield [
+            ("prompts", st.tuples(hostile.text, hostile.text), fill_prompt, 0.15),
+            ("rewrites of a prompt", st.tuples(hostile.text, hostile.text), rewrite_prompt, 0.08),
+            ("principles", st.lists(hostile.text, max_size=3), keep_principles, 0.12),
+            ("feedback and answers to it", st.tuples(hostile.text, hostile.text), say_feedback, 0.08),
+            ("labels", st.lists(hostile.plain, max_size=4), make_task, 0.12),
+            ("rows and answers", st.tuples(hostile.cell, hostile.text), label_row, 0.12),
+            ("tables", st.tuples(FILE, st.sampled_from(OUT)), lambda file: label(file, Path(folder), numbers), 0.13),
+            ("artifacts", st.tuples(hostile.body, st.sampled_from(KINDS)), lambda f: load(f, Path(folder)), 0.10),
+            ("HTTP requests", REQUEST, ask, 0.10),
+        ]
+
+
+def fill_prompt(given: tuple[str, str]) -> None:
+    """A prompt with one more variable; every value arrives as it is."""
+    text, value = given
+    prompt = AlignedPrompt.from_prompt(f"{text} {{item}}")
+    names = prompt.effective.variables
+    assert "item" in names
+    values = dict.fromkeys(names, value)
+    filled = prompt.fill(values)[0].text
+    assert value in filled
+    assert prompt.to_prompt().invoke(values).to_messages()[0].text == filled
+    assert AlignedPrompt.from_dict(prompt.model_dump(mode="json")) == prompt
+
+
+def rewrite_prompt(given: tuple[str, str]) -> None:
+    """A model that rewrites a prompt as it likes; the variables and what was asked for stay."""
+    answer, rule = given
+    chain = create_prompt_update_chain(FakeListChatModel(responses=[answer]))
+    constitution = Constitution().apply(Add(text=rule))
+    template = Template.of('Give three uses for {item}. Reply as {"uses": []}.')
+    update = chain.invoke({"template": template, "principles": constitution.enabled()})
+    prompt = AlignedPrompt.from_prompt(template).commit([update.edit])
+    assert prompt.effective.variables == ("item",)
+    assert '{"uses": []}' in prompt.fill("rope")[0].text
+
+
+def keep_principles(texts: list[str]) -> None:
+    """Principles below a prompt are text; the prompt keeps its one variable, and all comes back from JSON."""
+    prompt = AlignedPrompt.from_prompt("Give three uses for {item}.").commit([Add(text=text) for text in texts])
+    assert prompt.effective.variables == ("item",)
+    filled = prompt.fill("rope")[0].text
+    for principle in prompt.constitution:
+        assert principle.text in filled
+    assert AlignedPrompt.from_dict(prompt.model_dump(mode="json")) == prompt
+    assert prompt.to_prompt().invoke({"item": "rope"}).to_messages()[0].text == filled
+
+
+def say_feedback(given: tuple[str, str]) -> None:
+    """Whatever a person says and a model makes of it: a principle, which breaks no prompt."""
+    said, answer = given
+    chain = create_principle_chain(FakeListChatModel(responses=[answer]))
+    feedback = parse_feedback("critique", said, "A rope.")
+    proposal = chain.invoke({"feedback": feedback, "prompt": "Give uses for {item}.", "inputs": {"item": said}})
+    keep_principles([edit.text for edit in proposal.edits if isinstance(edit, Add)])
+
+
+def make_task(labels: list[Any]) -> None:
+    """Labels of any kind: each is read back from its own text, and a rulebook with them comes back from JSON."""
+    task = LabelingTask(input_names=["text"], label_name="label", label_values=labels)
+    reader = LabelReader(task.labels)
+    assert [reader.read(label) for label in task.labels] == list(range(len(labels)))
+    book = Rulebook.of(task, {labels[0]: ["It is so."]})
+    assert Rulebook.from_dict(book.model_dump(mode="json")).fingerprint() == book.fingerprint()
+
+
+def label_row(given: tuple[Any, str]) -> None:
+    """A row of any kind and an answer of any kind: a prediction that is a label or none."""
+    value, answer = given
+    book = book_of({"yes": ["It {speaks} of %s."]})
+    model = ScriptedChatModel(answer)
+    found = create_classifier_chain(model, TASK, book).invoke({"text": value})
+    assert found["prediction"] in ("yes", "no", "")
+    assert model.requests[0].messages[0].text == book.system_text()
+
+
+def _of(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(fields)
+
+
+OUT = (".csv", ".jsonl", ".json")
+KINDS = (".json", ".md", ".yaml", ".txt")
+FILE = st.one_of(
+    st.tuples(st.just(".csv"), hostile.body.map(lambda body: b"text,label\n" + body)),
+    st.tuples(st.just(".csv"), st.lists(hostile.text, max_size=4).map(",".join)),
+    st.tuples(st.just(".jsonl"), st.lists(hostile.plain.map(lambda v: hostile.as_bytes({"text": v})), max_size=4)),
+    st.tuples(st.just(".json"), st.lists(st.dictionaries(hostile.name, hostile.plain, max_size=2), max_size=3)),
+    st.tuples(st.sampled_from([".csv", ".jsonl", ".json", ".parquet"]), hostile.body),
+)
+PATHS = (
+    "/turn",
+    "/turn/stream",
+    "/rulebooks/toxic/invoke",
+    "/rulebooks/toxic/batch",
+    "/prompts/a",
+    "/prompts/a/invoke",
+)
+_THREAD = st.just("t")
+_REVIEW = _of(action=st.sampled_from(["critique", "kudos", "rewrite", "edit", "reply"]), text=hostile.text)
+BODY = st.one_of(
+    _of(thread_id=hostile.text, input=hostile.plain),
+    _of(thread_id=_THREAD, input=_of(prompt=hostile.text, inputs=hostile.plain)),
+    _of(thread_id=_THREAD, input=_of(prompt=st.just("Use {item}."), inputs=_of(item=hostile.plain))),
+    _of(thread_id=_THREAD, resume=hostile.plain | _REVIEW),
+    _of(row=_of(comment=hostile.plain)),
+    _of(rows=hostile.plain | st.lists(_of(comment=hostile.plain), min_size=1, max_size=2)),
+    _of(prompt=hostile.plain),
+    _of(inputs=hostile.plain),
+)
+REQUEST = st.tuples(st.sampled_from(PATHS), hostile.body | BODY.map(hostile.as_bytes))
+
+
+def label(given: tuple[tuple[str, Any], str], folder: Path, numbers: Iterator[int]) -> None:
+    """A file of any content is labeled, or refused in a sentence; what is labeled can be read again."""
+    (suffix, content), kind = given
+    number = next(numbers)
+    source, out = folder / f"in-{number}{suffix}", folder / f"out-{number}{kind}"
+    source.write_bytes(_bytes(content))
+    try:
+        found = label_file(source, book_of({"yes": ["It is so."]}), ScriptedChatModel("yes"), out)
+        assert out.exists()
+        assert found.tally.rows + found.unreadable > 0
+    finally:
+        source.unlink()
+
+
+def load(given: tuple[bytes, str], folder: Path) -> None:
+    """A file of any content is no artifact of ours, and is refused in a sentence."""
+    content, kind = given
+    path = folder / f"artifact{kind}"
+    path.write_bytes(content)
+    for kind_of_artifact in (AlignedPrompt, Rulebook):
+        try:
+            kind_of_artifact.load(path)
+        except ValueError as error:
+            if not type(error).__module__.startswith("langchain_model_alignment"):
+                raise
+
+
+def _bytes(content: Any) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    if isinstance(content, str):
+        return f"text\n{content}".encode("utf-8", "surrogatepass")
+    if content and isinstance(content[0], bytes):
+        return b"\n".join(content)
+    return hostile.as_bytes(content)
