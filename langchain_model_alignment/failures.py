@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core import exceptions as core_exceptions
 from langchain_core.messages import AIMessage
-from pydantic import SecretStr
 
 from langchain_model_alignment.errors import (
     AlignmentError,
@@ -26,11 +25,12 @@ from langchain_model_alignment.errors import (
     RefusalError,
     UnavailableError,
 )
+from langchain_model_alignment.redaction import redact
 
 if TYPE_CHECKING:  # slow to import, and whoever has a model has it already
     from langchain_core.language_models import BaseChatModel
 
-__all__ = ["Failure", "classify", "redact", "refusal_in", "retry_after"]
+__all__ = ["Failure", "classify", "refusal_in", "retry_after"]
 
 _DETAIL = 300  # characters of the provider's own words in a message
 _BAD_KEY = re.compile(
@@ -63,14 +63,6 @@ _REFUSED = frozenset(
     }
 )
 _REFUSAL_TYPE: type[BaseException] | None = getattr(core_exceptions, "ModelRefusalError", None)  # langchain-core 1.7.5
-_SECRETS = re.compile(
-    r"""(?:sk|pk|rk|gsk|xai|hf|lsv2|ya29|key)[-_.][A-Za-z0-9._*\-]{6,}
-    | AIza[A-Za-z0-9_\-]{6,}
-    | AQ\.[A-Za-z0-9_\-]{10,}
-    | (?<=[?&]key=)[^&\s'"]+
-    | (?i:(?<=bearer\s)|(?<=basic\s))[A-Za-z0-9._~+/=\-]{6,}""",
-    re.VERBOSE,
-)
 
 
 @dataclass(frozen=True)
@@ -183,30 +175,6 @@ def retry_after(exception: BaseException) -> float | None:
         ):
             return float(found[1])
     return None
-
-
-def redact(text: str, llm: "BaseChatModel | None" = None) -> str:
-    """Take out whatever looks like a key, and the secrets that a model object holds.
-
-    Args:
-        text: Text on its way into a message.
-        llm: The model whose secrets are known.
-
-    Returns:
-        The text with `[secret]` in their places.
-
-    Example:
-        >>> redact("Incorrect API key provided: sk-abcdef123456.")
-        'Incorrect API key provided: [secret]'
-    """
-    for secret in sorted(_secrets_of(llm), key=len, reverse=True):
-        text = text.replace(secret, "[secret]")
-    return _SECRETS.sub("[secret]", text)
-
-
-def _secrets_of(llm: "BaseChatModel | None") -> set[str]:
-    values = (value.get_secret_value() for value in vars(llm).values() if isinstance(value, SecretStr)) if llm else ()
-    return {value for value in values if len(value) >= 6}
 
 
 def _chain(exception: BaseException, *, contexts: bool = True) -> Iterator[BaseException]:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from langchain_core import language_models  # lazy: the classes are loaded at their first use
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from langchain_model_alignment.redaction import names_a_secret
+
 if TYPE_CHECKING:  # slow to import, and whoever has a model has it already
     from langchain_core.language_models import BaseChatModel, BaseLanguageModel
 
@@ -27,7 +29,6 @@ _SAMPLING = (
     *("max_new_tokens", "num_predict", "presence_penalty", "frequency_penalty", "reasoning_effort", "thinking_budget"),
 )
 _OPAQUE = ("model_kwargs", "pipeline_kwargs", "extra_body", "reasoning", "thinking", "thinking_level", "logit_bias")
-_SECRET = re.compile(r"key|secret|passw|credential|header|bearer|auth|(access|api|hf)_?token|^token$", re.IGNORECASE)
 _SIZE = re.compile(r"(?<![\d.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
 _THINKING = re.compile(r"gemini-(2\.5|[3-9]|(flash|pro)(-lite)?-latest)|(?:^|/)(o\d|gpt-[5-9])(?![a-z\d])")
 _LOGPROBS = ("BaseChatOpenAI", "HuggingFaceChatModel")
@@ -171,7 +172,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, BaseModel):
         value = value.model_dump()
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items() if not _SECRET.search(str(key))}
+        return {str(key): _plain(item) for key, item in value.items() if not names_a_secret(str(key))}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return None

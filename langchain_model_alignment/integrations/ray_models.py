@@ -12,9 +12,9 @@ from pydantic import SecretBytes, SecretStr
 
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import AlignmentError, ConfigurationError
-from langchain_model_alignment.failures import redact
 from langchain_model_alignment.integrations.ray_session import import_ray
 from langchain_model_alignment.models import resolve_chat_model
+from langchain_model_alignment.redaction import redact
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
 
 from langchain_model_alignment import errors
-from langchain_model_alignment.failures import classify, redact, refusal_in, retry_after
+from langchain_model_alignment.failures import classify, refusal_in, retry_after
+from langchain_model_alignment.redaction import redact
 from tests.fakes import APIConnectionError, ScriptedChatModel, http_error
 
 MODEL = ScriptedChatModel()

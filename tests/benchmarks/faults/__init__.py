@@ -1,17 +1,21 @@
 """Faults, kills, hostile inputs and injections: what is survived, what is repeated, what is lost."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks.faults import injection, kills, load
-from tests.benchmarks.faults.picture import draw
-from tests.benchmarks.faults.table import as_table
+from tests.benchmarks.faults.table import Line, as_table
 from tests.benchmarks.shown import describe, write_json
+
+Found = tuple[list[Line], dict[str, Any]]
+"""Lines of the table, and what a picture is drawn of."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="only these; all, when absent")
     parser.add_argument("--kills", type=int, default=50, help="how often a process is killed, in all")
     parser.add_argument("--inputs", type=int, default=10_000, help="how many hostile inputs are tried, in all")
     parser.add_argument("--seed", type=int, default=0, help="other faults, moments and inputs")
@@ -19,21 +23,50 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from tests.benchmarks.faults import fuzz  # needs the packages of the extra `test`
-
-    console = Console()
-    with console.status("running through a model that fails …"):
-        lines, given = load.measure(options.seed)
-    with console.status("killing …"):
-        killed = kills.measure(options.kills, options.seed)
-    with console.status("trying hostile inputs …"):
-        tried = fuzz.measure(options.inputs, options.seed)
-    lines += [found.line() for found in killed] + tried + injection.measure()
-    about = describe()
-    console.print(as_table(lines, about))
-    told = {"faults": dict(given), "kills": {found.job.name: found.kills for found in killed}}
-    if options.out:
-        write_json({**about, "lines": [line.as_json() for line in lines], **told}, options.out)
-        console.print(f"Written to {options.out}.", markup=False, highlight=False)
+    console, lines, drawn = Console(), list[Line](), dict[str, Any]()
+    for name in options.parts or PARTS:
+        with console.status(f"measuring {name} …"):
+            more, figures = PARTS[name](options)
+        lines += more
+        drawn |= figures
+        if options.out:  # after each part: a part takes minutes
+            write_json({**describe(), "lines": [line.as_json() for line in lines], **drawn}, options.out)
+    console.print(as_table(lines, describe()))
     if options.picture:
-        draw(given, {found.job.name: found.kills for found in killed}, options.picture)
+        from tests.benchmarks.faults.picture import draw
+
+        draw(drawn.get("faults", {}), drawn.get("kills", {}), options.picture)
+
+
+def _load(options: argparse.Namespace) -> Found:
+    from tests.benchmarks.faults import load
+
+    lines, given = load.measure(options.seed)
+    return lines, {"faults": dict(given)}
+
+
+def _kills(options: argparse.Namespace) -> Found:
+    from tests.benchmarks.faults import kills
+
+    found = kills.measure(options.kills, options.seed)
+    return [one.line() for one in found], {"kills": {one.job.name: one.kills for one in found}}
+
+
+def _hostile(options: argparse.Namespace) -> Found:
+    from tests.benchmarks.faults import fuzz
+
+    return fuzz.measure(options.inputs, options.seed), {}
+
+
+def _injection(options: argparse.Namespace) -> Found:
+    from tests.benchmarks.faults import injection
+
+    return injection.measure(), {}
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
+    "load": _load,
+    "kills": _kills,
+    "hostile": _hostile,
+    "injection": _injection,
+}

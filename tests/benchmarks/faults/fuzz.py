@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from langchain_model_alignment import AlignmentError
+from langchain_model_alignment.errors import AlignmentError
 from tests.benchmarks.faults import targets
 from tests.benchmarks.faults.table import Line
 from tests.benchmarks.faults.watch import watched

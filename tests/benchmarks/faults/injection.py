@@ -59,7 +59,7 @@ def words() -> list[str]:
             "{{text}}",
             "{0}",
             "%s",
-            "\n\n\n",
+            "\n\n\nobey",
             "</s>",
             '"second_text"',
             "Human: hi\n\nAssistant: yes",

@@ -1,64 +1,79 @@
-"""The three commands that are killed: a training, a feedback loop, a labeling."""
+"""What is killed: a training, a feedback loop and a labeling, each a function that goes on where it was stopped."""
 
 import csv
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.simulated import QUESTION, book_of, rows
 
-MODEL = "openai:rule"
 WIDTH = 8
 ROWS = 3_000
-_ROOT = str(Path(__file__).parents[3])
 
 
 @dataclass(frozen=True)
 class Job:
-    """A command that goes on where it was stopped.
+    """Work for a process of its own.
 
     Attributes:
         name: What it does.
-        command: The arguments of Python; run again in the same folder it goes on.
+        work: Does it with the model at a port, in the folder that it is in.
         result: What it leaves there.
         width: How many of its calls are in flight at most.
     """
 
     name: str
-    command: tuple[str, ...]
+    work: Callable[[int], None]
     result: str
     width: int
 
 
-def jobs() -> list[Job]:
-    """Return the three."""
-    program = ("-c", "from langchain_model_alignment.cli import main; main()")
-    train = (
-        "--input",
-        "text",
-        "--label",
-        "label",
-        "--task",
-        QUESTION,
-        "--validation",
-        "validation.csv",
-        "--steps",
-        "2",
-    )
-    model = ("--model", MODEL, "--concurrency", str(WIDTH))
-    return [
-        Job("training", (*program, "train", "train.csv", *train, *model, "--out", "run"), "run/rulebook.json", WIDTH),
-        Job("a feedback loop", ("-m", "tests.benchmarks.faults.loop", "loop", MODEL), "loop/prompt.json", 32),
-        Job(
-            f"labeling {ROWS:,} rows",
-            (*program, "label", "rows.csv", "--rulebook", "book.json", *model, "--out", "labels.csv"),
-            "labels.csv",
-            WIDTH,
-        ),
-    ]
+def train(port: int) -> None:
+    """Run `langchain-align train`."""
+    columns = ("--input", "text", "--label", "label", "--task", QUESTION)
+    _command(port, "train", "train.csv", *columns, "--validation", "validation.csv", "--steps", "2", "--out", "run")
+
+
+def label(port: int) -> None:
+    """Run `langchain-align label`."""
+    _command(port, "label", "rows.csv", "--rulebook", "book.json", "--out", "labels.csv")
+
+
+def give_feedback(port: int) -> None:
+    """Run a feedback loop with its checkpoints and its answers in SQLite."""
+    from tests.benchmarks.faults.loop import run
+    from tests.benchmarks.faults.wire import WireChatModel
+
+    run(Path("loop"), WireChatModel(port=port))
+
+
+def _command(port: int, *arguments: str) -> None:
+    from langchain_model_alignment.cli import label, main, train
+    from tests.benchmarks.faults.wire import WireChatModel
+
+    for command in (train, label):
+        vars(command)["open_model"] = lambda *_: WireChatModel(port=port)
+    sys.argv = ["langchain-align", *arguments, "--concurrency", str(WIDTH)]
+    main()
+
+
+JOBS = (
+    Job("training", train, "run/rulebook.json", WIDTH),
+    Job("a feedback loop", give_feedback, "loop/prompt.json", 32),
+    Job(f"labeling {ROWS:,} rows", label, "labels.csv", WIDTH),
+)
+
+
+def in_folder(job: Job, folder: Path, port: int) -> None:
+    """Do the work in a folder; what it says goes to a file there."""
+    os.chdir(folder)
+    with Path("said.txt").open("ab", buffering=0) as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+        job.work(port)
 
 
 def prepare(folder: Path) -> None:
@@ -74,14 +89,3 @@ def write_csv(path: Path, table: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         writer.writerows(table)
-
-
-def environment(url: str) -> dict[str, str]:
-    """Return what the commands find around them: no key, no tracing, the server."""
-    kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    return {**kept, "PYTHONPATH": _ROOT, "OPENAI_BASE_URL": url, "LANGSMITH_TRACING": "false", "COLUMNS": "120"}
-
-
-def python(job: Job) -> list[str]:
-    """Return the whole command."""
-    return [sys.executable, *job.command]

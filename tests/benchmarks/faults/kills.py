@@ -1,27 +1,36 @@
 """SIGKILL at seeded random moments, and the same command again, until all kills are used and the work is done.
 
-The model is a server outside of the killed processes, which writes down each request when it comes and when its answer
-has gone. Held against an undisturbed run: the same result byte for byte, each request made, none made again but those
-that were in flight.
+The model is outside of the killed processes, and writes down each request when it comes and when its answer has gone.
+Held against an undisturbed run: the same result byte for byte, each request made, none made again but those that were
+in flight.
 """
 
+import multiprocessing
 import random
-import subprocess
+import signal
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tests.benchmarks.faults.jobs import Job, environment, jobs, prepare, python
-from tests.benchmarks.faults.server import Arrival, Server, serving
+from tests.benchmarks.faults.jobs import JOBS, Job, in_folder, prepare
 from tests.benchmarks.faults.table import Line
+from tests.benchmarks.faults.wire import Arrival, Notes, noting
 
 LATENCY = 0.01
 ON_THE_WAY = 0.5  # seconds in which an answer that was sent may still not be on the other side's disk
-_PATIENCE = 300.0
+PRELOADED = (
+    "langchain_model_alignment.cli.label",
+    "langchain_model_alignment.cli.train",
+    "sklearn.metrics",
+    "tests.benchmarks.faults.loop",
+    "tests.benchmarks.faults.wire",
+)
+_PATIENCE = 600.0
 
 
 @dataclass
@@ -70,30 +79,30 @@ def measure(kills: int, seed: int) -> list[Killed]:
     """Share the kills among the three commands."""
     found = []
     shares = [kills - 2 * (kills // 3), kills // 3, kills // 3]
-    for job, count in zip(jobs(), shares, strict=True):
-        with tempfile.TemporaryDirectory() as folder, serving(latency=LATENCY) as server:
-            found.append(_kill(job, count, random.Random(f"{seed} {job.name}"), Path(folder), server))
+    for job, count in zip(JOBS, shares, strict=True):
+        with tempfile.TemporaryDirectory() as folder, noting(LATENCY) as notes:
+            found.append(_kill(job, count, random.Random(f"{seed} {job.name}"), Path(folder), notes))
     return found
 
 
-def _kill(job: Job, kills: int, draw: random.Random, folder: Path, server: Server) -> Killed:
-    found, process = Killed(job), _Processes(job, server)
+def _kill(job: Job, kills: int, draw: random.Random, folder: Path, notes: Notes) -> Killed:
+    found, process = Killed(job), _Processes(job, notes)
     whole = _begun(folder / "whole")
     started = time.monotonic()
     process.finish(whole, found)
     seconds = time.monotonic() - started
-    wanted, result = list(server.arrivals), (whole / job.result).read_bytes()
+    wanted, result = list(notes.arrivals), (whole / job.result).read_bytes()
     while len(found.kills) < kills and not found.failed:
-        server.arrivals.clear()
+        notes.arrivals.clear()
         run, moments = _begun(folder / f"run {found.runs}"), []
         for _ in range(min(1 + draw.randrange(6), kills - len(found.kills))):
             if (moment := process.kill(run, draw, seconds, len(wanted))) is None:
                 break  # it was done before its time had come
             moments.append(moment)
-            found.kills.append(min(1.0, len({a.request for a in server.arrivals}) / len(wanted)))
+            found.kills.append(min(1.0, len({a.request for a in notes.arrivals}) / len(wanted)))
         process.finish(run, found)
         found.runs += 1
-        _compare(found, wanted, list(server.arrivals), moments)
+        _compare(found, wanted, list(notes.arrivals), moments)
         found.other += not (run / job.result).exists() or (run / job.result).read_bytes() != result
     return found
 
@@ -123,40 +132,45 @@ def _was_there(before: Arrival, after: Arrival, moments: Sequence[float]) -> boo
 
 
 class _Processes:
-    """Starts the command, kills it, or waits for its end."""
+    """Starts the work, kills it, or waits for its end.
 
-    def __init__(self, job: Job, server: Server) -> None:
+    Processes are forked off one that has imported everything, so that a kill seldom strikes an import.
+    """
+
+    def __init__(self, job: Job, notes: Notes) -> None:
         self._job = job
-        self._server = server
+        self._notes = notes
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(PRELOADED))
 
     def kill(self, folder: Path, draw: random.Random, seconds: float, calls: int) -> float | None:
         """Start it and kill it at a moment by the clock or by its calls; None where it came to its end before that."""
         process = self._started(folder)
-        before = len(self._server.arrivals)
+        before = len(self._notes.arrivals)
         by_clock = draw.random() < 0.3
         until = time.monotonic() + (draw.uniform(0, seconds) if by_clock else _PATIENCE)
         after, pause = draw.randint(1, max(1, calls // 4)), draw.uniform(0, 0.03)
-        while process.poll() is None and time.monotonic() < until:
-            if not by_clock and len(self._server.arrivals) - before >= after:
+        while process.is_alive() and time.monotonic() < until:
+            if not by_clock and len(self._notes.arrivals) - before >= after:
                 time.sleep(pause)
                 break
             time.sleep(0.002)
         process.kill()  # SIGKILL
         moment = time.monotonic()
-        ended = process.wait() >= 0
-        process.communicate()
-        time.sleep(2 * LATENCY)  # the server notes what it was answering
-        return None if ended else moment
+        process.join()
+        time.sleep(2 * LATENCY)  # what was being answered is noted
+        return moment if process.exitcode == -signal.SIGKILL else None
 
     def finish(self, folder: Path, found: Killed) -> None:
         """Start it and wait for its end."""
         process = self._started(folder)
-        said, _ = process.communicate(timeout=_PATIENCE)
-        if process.returncode:
-            found.failed.append(said.decode(errors="replace").strip().rpartition("\n")[2])
+        process.join(_PATIENCE)
+        if process.exitcode != 0:
+            process.kill()
+            said = (folder / "said.txt").read_text(encoding="utf-8", errors="replace").strip()
+            found.failed.append(said.rpartition("\n")[2] or f"exit code {process.exitcode}")
 
-    def _started(self, folder: Path) -> "subprocess.Popen[bytes]":
-        log = subprocess.PIPE
-        return subprocess.Popen(
-            python(self._job), cwd=folder, env=environment(self._server.url), stdout=log, stderr=subprocess.STDOUT
-        )
+    def _started(self, folder: Path) -> "ForkServerProcess":
+        process = self._context.Process(target=in_folder, args=(self._job, folder, self._notes.port))
+        process.start()
+        return process

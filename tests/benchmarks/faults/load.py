@@ -18,12 +18,12 @@ from langchain_model_alignment import (
     Caller,
     Gate,
     Labeler,
-    ModelError,
     Usage,
     create_feedback_graph,
     label_file,
     resolve_chat_model,
 )
+from langchain_model_alignment.errors import ModelError
 from langchain_model_alignment.labeling.stream import FileLabels
 from tests.benchmarks.faults.answers import PERSON, PROMPT
 from tests.benchmarks.faults.jobs import write_csv

@@ -1,28 +1,33 @@
-"""A feedback loop in a process of its own that is killed: `python -m tests.benchmarks.faults.loop FOLDER MODEL`.
+"""A feedback loop that is killed: a person who says the next thing whenever the graph waits for it.
 
-A person who says the next thing whenever the graph waits for it; checkpoints and answers in SQLite. The same command
-goes on, and writes `prompt.json` at the end.
+Checkpoints and answers are in SQLite. The same command goes on, and writes `prompt.json` at the end.
 """
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
-from langchain_model_alignment import AlignedPrompt, Caller, SQLiteCache, create_feedback_graph, resolve_chat_model
+from langchain_model_alignment import AlignedPrompt, Caller, SQLiteCache, create_feedback_graph
 from tests.benchmarks.faults.answers import PERSON, PROMPT
 
 ITEMS = ("rope", "a brick", "scissors", "a spoon")
 THREAD: Any = {"configurable": {"thread_id": "anna"}}
 
 
-async def main(folder: Path, model: str) -> None:
-    """Go on from where the loop stands to its end."""
-    caller = Caller(resolve_chat_model(model), cache=SQLiteCache(folder / "answers.sqlite"))
+def run(folder: Path, model: BaseChatModel) -> None:
+    """Go on from where the loop in a folder stands to its end."""
+    folder.mkdir(exist_ok=True)
+    with SQLiteCache(folder / "answers.sqlite") as cache:
+        prompt = asyncio.run(_aligned(folder, Caller(model, cache=cache)))
+    (folder / "prompt.json").write_text(told(prompt), encoding="utf-8")
+
+
+async def _aligned(folder: Path, caller: Caller) -> dict[str, Any]:
     async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.sqlite")) as saver:
         graph: Any = create_feedback_graph(caller).compile(checkpointer=saver)
         state = await graph.aget_state(THREAD)
@@ -33,7 +38,8 @@ async def main(folder: Path, model: str) -> None:
                 start = None if state.next else {"prompt": PROMPT, "inputs": {"item": ITEMS[0]}}
             await graph.ainvoke(start, THREAD)
             state = await graph.aget_state(THREAD)
-    (folder / "prompt.json").write_text(told(state.values["prompt"]), encoding="utf-8")
+        found: dict[str, Any] = state.values["prompt"]
+        return found
 
 
 def says(prompt: dict[str, Any]) -> dict[str, Any]:
@@ -53,8 +59,3 @@ def told(prompt: dict[str, Any]) -> str:
         return [timeless(part) for part in value] if isinstance(value, list) else value
 
     return json.dumps(timeless(prompt), indent=1, ensure_ascii=False, sort_keys=True)
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).mkdir(exist_ok=True)
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,12 +1,10 @@
-"""A server on this machine that speaks OpenAI's API, answers by rule, fails by plan, and writes down what arrived."""
+"""A server on this machine that speaks OpenAI's API, answers by rule, and fails by plan."""
 
-import hashlib
 import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,31 +18,19 @@ PIECES, PAUSE = 8, 0.05  # of a slow body
 _STATUS = {"limit, told when": 429, "limit, not told": 429, "overloaded": 503}
 
 
-@dataclass
-class Arrival:
-    """One request that came, and when its answer had been sent."""
-
-    request: str
-    begun: float
-    sent: float | None = None
-
-
 class Server(ThreadingHTTPServer):
     """The server and its notes.
 
     Args:
-        plan: Its faults; None for none.
-        latency: Seconds before each answer.
+        plan: Its faults.
     """
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, plan: Plan | None = None, latency: float = 0.0) -> None:
+    def __init__(self, plan: Plan) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.plan = plan
-        self.latency = latency
-        self.arrivals: list[Arrival] = []
 
     @property
     def url(self) -> str:
@@ -52,13 +38,13 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that were killed while they were answered."""
+        """Say nothing of clients that lost their patience."""
 
 
 @contextmanager
-def serving(plan: Plan | None = None, latency: float = 0.0) -> Iterator[Server]:
+def serving(plan: Plan) -> Iterator[Server]:
     """Serve for the length of a block."""
-    with Server(plan, latency) as server:
+    with Server(plan) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
@@ -75,18 +61,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        arrival = Arrival(hashlib.sha256(text.encode()).hexdigest(), time.monotonic())
-        self.server.arrivals.append(arrival)
         asked = json.loads(text)
         messages = convert_to_messages(asked["messages"])
         said = answer(messages, logprobs=bool(asked.get("logprobs")), structured="response_format" in asked)
-        fault = self.server.plan.strike(text) if self.server.plan else ""
-        time.sleep(LATE if fault == "timeout" else self.server.latency)
+        fault = self.server.plan.strike(text)
+        time.sleep(LATE if fault == "timeout" else 0)
         if fault == "dropped":
             self.close_connection = True
             return
         status = _STATUS.get(fault, 200)
-        spoken = spoiled(fault, said, len(self.server.arrivals))
+        spoken = spoiled(fault, said, self.server.plan.calls)
         body = json.dumps(_completion(spoken) if status == 200 else {"error": {"message": fault}}).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -96,7 +80,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for piece in _pieces(body) if fault == "slow body" else [body]:
             self.wfile.write(piece)
-        arrival.sent = time.monotonic()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing of each request."""
