@@ -108,7 +108,7 @@ class Rulebook(Value):
         """Write a rulebook by hand: sentences for each label.
 
         Raises:
-            DataError: A label is not one of the task's.
+            DataError: A label is not one of the task's, or a sentence has no words.
         """
         constitution = Constitution()
         for value, sentences in principles.items():
@@ -116,6 +116,8 @@ class Rulebook(Value):
             if index is None:
                 raise DataError(f"{value!r} is no label of this task; its labels are: {', '.join(task.labels)}.")
             for text in [sentences] if isinstance(sentences, str) else sentences:
+                if not isinstance(text, str) or not text.strip():
+                    raise DataError(f"A principle for {task.labels[index]} has no words; give it some, or leave it out.")
                 constitution = constitution.apply(Add(text=text, label=task.labels[index]))
         return cls(task=task, constitution=constitution, **fields)
 

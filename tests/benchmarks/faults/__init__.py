@@ -15,7 +15,7 @@ Found = tuple[list[Line], dict[str, Any]]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="only these; all, when absent")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure only these parts")
     parser.add_argument("--kills", type=int, default=50, help="how often a process is killed, in all")
     parser.add_argument("--inputs", type=int, default=10_000, help="how many hostile inputs are tried, in all")
     parser.add_argument("--seed", type=int, default=0, help="other faults, moments and inputs")
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     console, lines, drawn = Console(), list[Line](), dict[str, Any]()
-    for name in options.parts or PARTS:
+    for name in options.only:
         with console.status(f"measuring {name} …"):
             more, figures = PARTS[name](options)
         lines += more

@@ -1,5 +1,6 @@
 """Ten thousand hostile inputs: only errors of our own tree or a 4xx, nothing executed, every variable survives."""
 
+import logging
 import traceback
 import warnings
 from collections.abc import Callable
@@ -34,10 +35,13 @@ class Target:
 
 def measure(inputs: int, number: int) -> list[Line]:
     """Feed every target with its share."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is odd in a table is said as a warning, ten thousand times
-        with targets.open_targets() as all_of_them:
+    logging.disable()  # what is odd is said in a log or a warning: ten thousand times
+    try:
+        with warnings.catch_warnings(), targets.open_targets() as all_of_them:
+            warnings.simplefilter("ignore")
             return [feed(Target(*parts), inputs, number) for parts in all_of_them]
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def feed(target: Target, inputs: int, number: int) -> Line:

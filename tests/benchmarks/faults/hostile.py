@@ -132,6 +132,9 @@ plain: st.SearchStrategy[Any] = st.recursive(
 )
 """What JSON can say, and a little more."""
 
+label = st.one_of(text, st.booleans(), st.integers(), st.floats(), plain)
+"""What somebody may take for a label."""
+
 cell = st.one_of(
     plain,
     st.binary(max_size=20),

@@ -37,15 +37,16 @@ def open_targets() -> Iterator[list[Parts]]:
     """Yield all targets: name, inputs, what takes one, its share of all inputs."""
     with tempfile.TemporaryDirectory() as folder, open_web(Path(folder, "data")) as ask:
         numbers = itertools.count()
+        labels = st.lists(hostile.label, min_size=2, max_size=4)
         yield [
             ("prompts", st.tuples(hostile.text, hostile.text), fill_prompt, 0.15),
             ("rewrites of a prompt", st.tuples(hostile.text, hostile.text), rewrite_prompt, 0.08),
             ("principles", st.lists(hostile.text, max_size=3), keep_principles, 0.12),
             ("feedback and answers to it", st.tuples(hostile.text, hostile.text), say_feedback, 0.08),
-            ("labels", st.lists(hostile.plain, max_size=4), make_task, 0.12),
+            ("labels and rulebooks by hand", st.tuples(labels, hostile.text), make_task, 0.12),
             ("rows and answers", st.tuples(hostile.cell, hostile.text), label_row, 0.12),
             ("tables", st.tuples(FILE, st.sampled_from(OUT)), lambda file: label(file, Path(folder), numbers), 0.13),
-            ("artifacts", st.tuples(hostile.body, st.sampled_from(KINDS)), lambda f: load(f, Path(folder)), 0.10),
+            ("artifacts", ARTIFACT, lambda artifact: load(artifact, Path(folder)), 0.10),
             ("HTTP requests", REQUEST, ask, 0.10),
         ]
 
@@ -66,6 +67,7 @@ def fill_prompt(given: tuple[str, str]) -> None:
 def rewrite_prompt(given: tuple[str, str]) -> None:
     """A model that rewrites a prompt as it likes; the variables and what was asked for stay."""
     answer, rule = given
+    rule = rule if rule.strip() else "Be brief."
     chain = create_prompt_update_chain(FakeListChatModel(responses=[answer]))
     constitution = Constitution().apply(Add(text=rule))
     template = Template.of('Give three uses for {item}. Reply as {"uses": []}.')
@@ -77,11 +79,13 @@ def rewrite_prompt(given: tuple[str, str]) -> None:
 
 def keep_principles(texts: list[str]) -> None:
     """Principles below a prompt are text; the prompt keeps its one variable, and all comes back from JSON."""
-    prompt = AlignedPrompt.from_prompt("Give three uses for {item}.").commit([Add(text=text) for text in texts])
+    prompt = AlignedPrompt.from_prompt("Give three uses for {item}.").commit(
+        [Add(text=text) for text in texts if text.strip()]
+    )
     assert prompt.effective.variables == ("item",)
     filled = prompt.fill("rope")[0].text
     for principle in prompt.constitution:
-        assert principle.text in filled
+        assert principle.sentence() in filled
     assert AlignedPrompt.from_dict(prompt.model_dump(mode="json")) == prompt
     assert prompt.to_prompt().invoke({"item": "rope"}).to_messages()[0].text == filled
 
@@ -95,12 +99,13 @@ def say_feedback(given: tuple[str, str]) -> None:
     keep_principles([edit.text for edit in proposal.edits if isinstance(edit, Add)])
 
 
-def make_task(labels: list[Any]) -> None:
+def make_task(given: tuple[list[Any], str]) -> None:
     """Labels of any kind: each is read back from its own text, and a rulebook with them comes back from JSON."""
+    labels, principle = given
     task = LabelingTask(input_names=["text"], label_name="label", label_values=labels)
     reader = LabelReader(task.labels)
     assert [reader.read(label) for label in task.labels] == list(range(len(labels)))
-    book = Rulebook.of(task, {labels[0]: ["It is so."]})
+    book = Rulebook.of(task, {task.labels[0]: [principle]})
     assert Rulebook.from_dict(book.model_dump(mode="json")).fingerprint() == book.fingerprint()
 
 
@@ -164,17 +169,38 @@ def label(given: tuple[tuple[str, Any], str], folder: Path, numbers: Iterator[in
         source.unlink()
 
 
-def load(given: tuple[bytes, str], folder: Path) -> None:
-    """A file of any content is no artifact of ours, and is refused in a sentence."""
-    content, kind = given
+def damaged(whole: bytes, at: float, words: str) -> bytes:
+    """Return a file with words in it that were not there."""
+    place = int(at * len(whole))
+    return whole[:place] + words.encode("utf-8", "surrogatepass") + whole[place + len(words) // 2 :]
+
+
+def artifacts() -> Iterator[tuple[type[AlignedPrompt] | type[Rulebook], str, bytes]]:
+    """Yield one good file of each kind."""
+    prompt = AlignedPrompt.from_prompt("Give three uses for {item}.").commit([Add(text="Be brief.")], reason="asked")
+    book = book_of({"yes": ["The text speaks of a newt."]})
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in KINDS[:3]:
+            yield AlignedPrompt, kind, prompt.save(Path(folder, f"prompt{kind}")).read_bytes()
+        yield Rulebook, ".json", book.save(Path(folder, "book.json")).read_bytes()
+
+
+ARTIFACT = st.one_of(
+    st.tuples(st.sampled_from([AlignedPrompt, Rulebook]), st.sampled_from(KINDS), hostile.body),
+    *(
+        st.tuples(st.just(sort), st.just(kind), st.builds(damaged, st.just(whole), st.floats(0, 1), hostile.text))
+        for sort, kind, whole in artifacts()
+    ),
+)
+
+
+def load(given: tuple[type[AlignedPrompt] | type[Rulebook], str, bytes], folder: Path) -> None:
+    """A file of any content: what it says, in so far as it is one of ours, else a sentence."""
+    sort, kind, content = given
     path = folder / f"artifact{kind}"
     path.write_bytes(content)
-    for kind_of_artifact in (AlignedPrompt, Rulebook):
-        try:
-            kind_of_artifact.load(path)
-        except ValueError as error:
-            if not type(error).__module__.startswith("langchain_model_alignment"):
-                raise
+    found = sort.load(path)
+    assert sort.from_dict(found.model_dump(mode="json")) == found
 
 
 def _bytes(content: Any) -> bytes:

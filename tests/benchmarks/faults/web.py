@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from langchain_model_alignment.errors import DataError
 from langchain_model_alignment.integrations.serving import ServeSettings, create_app
 from tests.fakes import ScriptedChatModel
 from tests.serving import client_of, mind, rulebook
@@ -36,9 +37,13 @@ def open_web(folder: Path) -> Iterator[Callable[[tuple[str, bytes]], None]]:
 
 
 def check(response: httpx.Response) -> None:
-    """An answer, or what was wrong in a sentence; never a defect of the server."""
+    """An answer, or what was wrong in a sentence; never a defect of the server.
+
+    Raises:
+        DataError: It was refused as it should be.
+    """
     assert response.status_code < 500, f"{response.status_code}: {response.text}"
     if response.status_code >= 400:
         assert "\n" not in response.json()["detail"].strip()
-    elif "event-stream" in response.headers.get("content-type", ""):
-        assert "The server failed" not in response.text
+        raise DataError(response.json()["detail"])
+    assert "The server failed" not in response.text
