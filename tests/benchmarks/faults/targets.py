@@ -140,19 +140,25 @@ PATHS = (
     "/prompts/a",
     "/prompts/a/invoke",
 )
-_THREAD = st.just("t")
-_REVIEW = _of(action=st.sampled_from(["critique", "kudos", "rewrite", "edit", "reply"]), text=hostile.text)
-BODY = st.one_of(
-    _of(thread_id=hostile.text, input=hostile.plain),
-    _of(thread_id=_THREAD, input=_of(prompt=hostile.text, inputs=hostile.plain)),
-    _of(thread_id=_THREAD, input=_of(prompt=st.just("Use {item}."), inputs=_of(item=hostile.plain))),
-    _of(thread_id=_THREAD, resume=hostile.plain | _REVIEW),
-    _of(row=_of(comment=hostile.plain)),
-    _of(rows=hostile.plain | st.lists(_of(comment=hostile.plain), min_size=1, max_size=2)),
-    _of(prompt=hostile.plain),
-    _of(inputs=hostile.plain),
+_TURN, _INVOKE, _BATCH, _STORE, _ANSWER = PATHS[0], *PATHS[2:]
+_ANY = st.integers(0, 9).map("t{}".format)
+_REVIEW = _of(action=st.sampled_from(["critique", "kudos", "rewrite", "reply"]), text=hostile.text)
+_BODIES = (
+    (_TURN, _of(thread_id=hostile.text, input=hostile.plain)),
+    (_TURN, _of(thread_id=_ANY, input=_of(prompt=hostile.text, inputs=hostile.plain))),
+    (_TURN, _of(thread_id=_ANY, input=_of(prompt=st.just("Use {item}."), inputs=_of(item=hostile.plain)))),
+    (_TURN, _of(thread_id=_ANY, resume=hostile.plain)),
+    (_TURN, _of(thread_id=_ANY, resume=_REVIEW)),
+    (PATHS[1], _of(thread_id=_ANY, resume=_REVIEW)),
+    (_INVOKE, _of(row=_of(comment=hostile.plain))),
+    (_BATCH, _of(rows=st.lists(_of(comment=hostile.plain), min_size=1, max_size=2))),
+    (_STORE, _of(prompt=hostile.text | hostile.plain)),
+    (_ANSWER, _of(inputs=hostile.plain | _of(item=hostile.plain))),
 )
-REQUEST = st.tuples(st.sampled_from(PATHS), hostile.body | BODY.map(hostile.as_bytes))
+REQUEST = st.one_of(
+    st.tuples(st.sampled_from(PATHS), hostile.body),
+    *(st.tuples(st.just(path), body.map(hostile.as_bytes)) for path, body in _BODIES),
+)
 
 
 def label(given: tuple[tuple[str, Any], str], folder: Path, numbers: Iterator[int]) -> None:
