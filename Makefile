@@ -1,4 +1,4 @@
-.PHONY: test quality lint format benchmarks
+.PHONY: test quality lint format benchmarks oldest newest audit
 
 test:
 	pytest
@@ -17,3 +17,9 @@ format:
 
 benchmarks:
 	python -m tests.benchmarks own
+
+oldest newest:
+	python -m tests.versions $@
+
+audit:
+	pip-audit --skip-editable --progress-spinner off

@@ -6,6 +6,7 @@ a class name, a `Retry-After` header.
 
 import asyncio
 import email.utils
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -112,6 +113,9 @@ def classify(exception: BaseException, llm: "BaseChatModel", name: str) -> Failu
         return Failure(AuthenticationError(f"There is no usable key for {model}: {detail}."))
     if any(_is_connection(link) for link in chain):
         return Failure(UnavailableError(f"Could not reach {model}: {detail}."), retry=True)
+    if any(isinstance(link, json.JSONDecodeError) for link in _chain(exception, contexts=False)):
+        # The body of a reply, whole by its length: a proxy cut it short. What a model says is read elsewhere.
+        return Failure(UnavailableError(f"A reply of {model} cannot be read: {detail}."), retry=True)
     return Failure(ModelError(f"The call of {model} failed with {type(exception).__name__}: {detail}."))
 
 

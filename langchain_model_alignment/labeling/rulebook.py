@@ -117,7 +117,9 @@ class Rulebook(Value):
                 raise DataError(f"{value!r} is no label of this task; its labels are: {', '.join(task.labels)}.")
             for text in [sentences] if isinstance(sentences, str) else sentences:
                 if not isinstance(text, str) or not text.strip():
-                    raise DataError(f"A principle for {task.labels[index]} has no words; give it some, or leave it out.")
+                    raise DataError(
+                        f"A principle for {task.labels[index]} has no words; give it some, or leave it out."
+                    )
                 constitution = constitution.apply(Add(text=text, label=task.labels[index]))
         return cls(task=task, constitution=constitution, **fields)
 

@@ -3,6 +3,7 @@
 import email.utils
 import time
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,10 +66,16 @@ def test_what_did_not_get_through_is_tried_again(error: Exception):
 
 
 def test_httpx_errors_are_connection_errors():
-    import httpx
-
     for error in (httpx.ConnectError("no"), httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("odd")):
         assert classify(error, MODEL, "m").retry
+
+
+def test_a_reply_that_a_proxy_cut_short_is_tried_again():
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        httpx.Response(200, content=b'{"choices": [').json()
+    failure = classify(wrapped(caught.value), MODEL, "m")
+    assert type(failure.error) is errors.UnavailableError
+    assert failure.retry
 
 
 def test_geminis_bad_key_is_a_400_and_still_a_bad_key():

@@ -75,6 +75,12 @@ def test_a_label_is_named_by_its_value_or_its_text():
         Rulebook.of(task, {"maybe": ["A."]})
 
 
+@pytest.mark.parametrize("sentences", [[""], ["A.", "  "], "\n", [None], [3]])
+def test_a_principle_without_words_is_told_in_a_sentence(sentences: Any):
+    with pytest.raises(DataError, match="A principle for yes has no words"):
+        Rulebook.of(TASK, {"yes": sentences})
+
+
 def test_a_label_without_principles_is_still_an_answer():
     book = book_of({"yes": ["Meows."]}).apply([Delete(id="p1")])
     assert "yes" in book.system_text()

@@ -37,7 +37,7 @@ from tests.simulated import QUESTION, book_of, rows
 SHARE = 0.3
 WIDTH = 32
 HTTP_ROWS = 1_000
-MANY_ROWS, MANY_WIDTH = 20_000, 128
+MANY_ROWS, MANY_WIDTH = 10_000, 128
 _TURNS = 200  # after which a loop has not ended
 
 

@@ -1,6 +1,7 @@
 """A chat model that fails as providers do, in this process: for many calls in little time."""
 
 import asyncio
+import json
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -40,5 +41,6 @@ def error_of(fault: str) -> Exception | None:
         "overloaded": http_error(503, "overloaded"),
         "timeout": TimeoutError("no answer in time"),
         "dropped": APIConnectionError("the connection was closed"),
+        "broken body": json.JSONDecodeError("Expecting value", "", 0),
     }
     return errors.get(fault)

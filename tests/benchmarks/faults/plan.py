@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage
 
 from tests.simulated import chance
 
-PASSING = ("limit, told when", "limit, not told", "overloaded", "timeout", "dropped", "slow body")
+PASSING = ("limit, told when", "limit, not told", "overloaded", "timeout", "dropped", "slow body", "broken body")
 """Faults of the way, which asking again gets past."""
 SAID = ("nonsense", "cut off", "refusal", "empty", "another answer")
 """Faults of what the model says."""
