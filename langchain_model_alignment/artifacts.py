@@ -73,7 +73,7 @@ def read_as(kind: type[M], value: Any, where: str, name: str) -> M:
     """
     try:
         return kind.model_validate(value)
-    except (ValidationError, DataError) as error:
+    except (ValidationError, DataError, UnicodeEncodeError) as error:  # the last, where half a character is quoted
         raise ArtifactError(
             f"{where} is no {name} of this version ({one_line(error)}); give a file that this library saved one to."
         ) from error
@@ -90,12 +90,14 @@ def write_text(path: str | Path, text: str) -> Path:
     real = path.resolve()  # a link stays a link
     part = None
     try:
+        # Half of a character, as a careless cut leaves it, has no UTF-8; written like this it is JSON for itself.
+        content = text.encode("utf-8", "backslashreplace")
         # Readable by its owner alone, as a new file here always is, until it takes over what the old one allowed.
         with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=real.parent, prefix=f".{real.name}.", suffix=".part", delete=False
+            dir=real.parent, prefix=f".{real.name}.", suffix=".part", delete=False
         ) as file:
             part = Path(file.name)
-            file.write(text)
+            file.write(content)
         if real.exists():
             shutil.copymode(real, part)
         os.replace(part, real)

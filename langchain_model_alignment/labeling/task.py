@@ -22,6 +22,7 @@ Table = Union["pd.DataFrame", Iterable[Mapping[str, Any]]]
 """What holds rows: a data frame, or dicts from column to value."""
 
 _WORD = re.compile(r"\S+")
+_HALF = re.compile("[\ud800-\udfff]")
 _SHOWN = 5  # odd values or rows named in an error
 
 
@@ -44,7 +45,8 @@ class LabelingTask(Value):
     """A question about rows of a table, and the answers it may have.
 
     Raises:
-        DataError: No input, fewer than two labels, two labels that read the same, or a label among the inputs.
+        DataError: No input, fewer than two labels, two labels that read the same, a label among the inputs, or half of
+            a character.
 
     Example:
         >>> task = LabelingTask(input_names=["comment"], label_name="toxic", label_values=[True, False])
@@ -87,6 +89,8 @@ class LabelingTask(Value):
             raise DataError("The task names no input column; give at least one in input_names.")
         if len(self.label_values) < 2:
             raise DataError(f"The task has {len(self.label_values)} label values; give at least two in label_values.")
+        if _HALF.search("".join((*self.input_names, self.label_name, self.task_description, *self.labels))):
+            raise DataError("A name, a label or the question holds half of a character, which no model can be sent.")
         texts = [text.casefold() for text in self.labels]
         if not all(texts):
             raise DataError("A label value is empty; give every label a name.")

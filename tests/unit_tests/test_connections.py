@@ -3,13 +3,17 @@
 import asyncio
 from typing import Any
 
-from langchain_openai import ChatOpenAI
+import pytest
 
 from langchain_model_alignment.connections import PerLoopModel
 from tests.fakes import ScriptedChatModel
 
+ChatOpenAI = pytest.importorskip(
+    "langchain_openai", reason='not installed: pip install "langchain-model-alignment[local]"'
+).ChatOpenAI
 
-def _model(**kwargs: Any) -> ChatOpenAI:
+
+def _model(**kwargs: Any) -> Any:
     return ChatOpenAI(model="m", api_key="none", base_url="http://127.0.0.1:1/v1", **kwargs)
 
 

@@ -39,6 +39,7 @@ def test_a_model_whose_retries_are_off_is_used_as_it_is():
 
 
 def test_openai_clients_are_remade_around_their_transport():
+    pytest.importorskip("langchain_openai", reason='not installed: pip install "langchain-model-alignment[local]"')
     from langchain_openai import ChatOpenAI
 
     model = ChatOpenAI(model="m", api_key="none", base_url="http://127.0.0.1:1/v1", max_retries=4)
@@ -54,6 +55,7 @@ def test_openai_clients_are_remade_around_their_transport():
 
 
 def test_an_openai_model_that_left_the_number_to_its_sdk_is_covered_too():
+    pytest.importorskip("langchain_openai", reason='not installed: pip install "langchain-model-alignment[local]"')
     from langchain_openai import ChatOpenAI
 
     copy = without_sdk_retries(ChatOpenAI(model="m", api_key="none", base_url="http://127.0.0.1:1/v1"))

@@ -65,6 +65,19 @@ def test_two_principles_with_one_id_are_refused():
         Rulebook.from_dict(value)
 
 
+@pytest.mark.parametrize("text", ["half \ud800", "\\\udfff", "\\ud800"])
+def test_half_of_a_character_is_saved_and_read_as_it_is(text: str, tmp_path: Path):
+    book = book_of({"yes": [text]})
+    assert Rulebook.load(book.save(tmp_path / "rulebook.json")) == book
+
+
+def test_a_rulebook_whose_label_is_half_of_a_character_is_none(tmp_path: Path):
+    value = json.loads(book_of({"yes": ["It is."]}).to_json())
+    value["constitution"]["principles"][0]["label"] = "\ud800"
+    with pytest.raises(ArtifactError, match="no rulebook"):
+        Rulebook.from_dict(value)
+
+
 # -- written by hand
 
 

@@ -194,6 +194,7 @@ def test_anything_unusual_falls_back_to_words():
 
 
 def test_openai_compatible_models_get_a_json_schema():
+    pytest.importorskip("langchain_openai", reason='not installed: pip install "langchain-model-alignment[local]"')
     from langchain_openai import ChatOpenAI
 
     from langchain_model_alignment.structured import _native_kwargs

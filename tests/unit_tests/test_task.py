@@ -266,3 +266,11 @@ def test_the_fingerprint_knows_what_a_model_is_shown():
     assert len({task.fingerprint() for task in same}) == 1
     others = [task_of(["no", "yes"]), task_of(inputs=["texts"]), task_of(task_description="?")]
     assert len({task.fingerprint() for task in [*same, *others, task_of(truncation_length=5)]}) == 5
+
+
+@pytest.mark.parametrize("field", ["input_names", "label_name", "label_values", "task_description"])
+def test_half_of_a_character_is_told_in_a_sentence(field: str):
+    given: dict[str, Any] = {"input_names": ["text"], "label_name": "label", "label_values": ["yes", "no"]}
+    given |= {field: ["\ud800", "\ud800"] if field in ("input_names", "label_values") else "\ud800"}
+    with pytest.raises(DataError, match="half of a character"):
+        LabelingTask(**given)

@@ -37,11 +37,12 @@ def open_targets() -> Iterator[list[Parts]]:
     """Yield all targets: name, inputs, what takes one, its share of all inputs."""
     with tempfile.TemporaryDirectory() as folder, open_web(Path(folder, "data")) as ask:
         numbers = itertools.count()
+        place = Path(folder, "kept.json")
         labels = st.lists(hostile.label, min_size=2, max_size=4)
         yield [
             ("prompts", st.tuples(hostile.text, hostile.text), fill_prompt, 0.15),
             ("rewrites of a prompt", st.tuples(hostile.text, hostile.text), rewrite_prompt, 0.08),
-            ("principles", st.lists(hostile.text, max_size=3), keep_principles, 0.12),
+            ("principles", st.lists(hostile.text, max_size=3), lambda texts: save_principles(texts, place), 0.12),
             ("feedback and answers to it", st.tuples(hostile.text, hostile.text), say_feedback, 0.08),
             ("labels and rulebooks by hand", st.tuples(labels, hostile.text), make_task, 0.12),
             ("rows and answers", st.tuples(hostile.cell, hostile.text), label_row, 0.12),
@@ -77,7 +78,13 @@ def rewrite_prompt(given: tuple[str, str]) -> None:
     assert '{"uses": []}' in prompt.fill("rope")[0].text
 
 
-def keep_principles(texts: list[str]) -> None:
+def save_principles(texts: list[str], place: Path) -> None:
+    """Principles below a prompt come back from its file."""
+    prompt = keep_principles(texts)
+    assert AlignedPrompt.load(prompt.save(place)) == prompt
+
+
+def keep_principles(texts: list[str]) -> AlignedPrompt:
     """Principles below a prompt are text; the prompt keeps its one variable, and all comes back from JSON."""
     prompt = AlignedPrompt.from_prompt("Give three uses for {item}.").commit(
         [Add(text=text) for text in texts if text.strip()]
@@ -88,6 +95,7 @@ def keep_principles(texts: list[str]) -> None:
         assert principle.sentence() in filled
     assert AlignedPrompt.from_dict(prompt.model_dump(mode="json")) == prompt
     assert prompt.to_prompt().invoke({"item": "rope"}).to_messages()[0].text == filled
+    return prompt
 
 
 def say_feedback(given: tuple[str, str]) -> None:
