@@ -137,7 +137,7 @@ class FolderRun:
     async def _train(self, graph: Any, saver: AsyncSqliteSaver, onlooker: Onlooker) -> dict[str, Any]:
         steps = self.record.arguments.steps
         state = await graph.aget_state(_THREAD)
-        values = state.values
+        values = state.values  # `state.next` leaves out a step that was killed after its writes; its tasks do not
         if values.get("data", self._training.fingerprint) != self._training.fingerprint:
             raise ArtifactError(
                 f"{self._folder.checkpoints} is of other data or another task (fingerprint "
@@ -147,12 +147,12 @@ class FolderRun:
         if spent_before and not values.get("best"):  # nothing was scored then; the answers are kept
             await saver.adelete_thread(_NAME)
             state = await graph.aget_state(_THREAD)
-        elif values.get("stopped") and not state.next and self._has_ended(values):
+        elif values.get("stopped") and not state.tasks and self._has_ended(values):
             return dict(values)  # it was killed before it wrote down what came of it
         if state.values.get("data"):
-            under_way = values["current"]["step"] if state.next else values["step"] + 1
+            under_way = values["current"]["step"] if state.tasks else values["step"] + 1
             onlooker.go_on(under_way, values["history"])
-        start = None if state.next else {"steps": steps}
+        start = None if state.tasks else {"steps": steps}
         while True:
             await stream(graph, start, _THREAD, onlooker)
             values = (await graph.aget_state(_THREAD)).values

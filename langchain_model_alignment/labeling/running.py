@@ -44,7 +44,7 @@ async def run_training(
     graph = loop.compile(checkpointer=checkpointer, name="train")
     named = {"configurable": {"thread_id": "training"}} if checkpointer else {}
     settings = merge_configs(RunnableConfig(**named), config)  # type: ignore[typeddict-item]
-    begun = (await graph.aget_state(settings)).next if checkpointer else ()
+    begun = (await graph.aget_state(settings)).tasks if checkpointer else ()
     start: Any = None
     if not begun:
         given = None if checkpoint is None else checkpoint.model_dump(mode="json")

@@ -23,12 +23,14 @@ class Job:
         work: Does it with the model at a port, in the folder that it is in.
         result: What it leaves there.
         width: How many of its calls are in flight at most.
+        remembers: Whether the same command after the end begins nothing anew.
     """
 
     name: str
     work: Callable[[int], None]
     result: str
     width: int
+    remembers: bool = True
 
 
 def train(port: int) -> None:
@@ -63,7 +65,7 @@ def _command(port: int, *arguments: str) -> None:
 JOBS = (
     Job("training", train, "run/rulebook.json", WIDTH),
     Job("a feedback loop", give_feedback, "loop/prompt.json", 32),
-    Job(f"labeling {ROWS:,} rows", label, "labels.csv", WIDTH),
+    Job(f"labeling {ROWS:,} rows", label, "labels.csv", WIDTH, remembers=False),
 )
 
 

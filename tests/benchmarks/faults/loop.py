@@ -31,11 +31,11 @@ async def _aligned(folder: Path, caller: Caller) -> dict[str, Any]:
     async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.sqlite")) as saver:
         graph: Any = create_feedback_graph(caller).compile(checkpointer=saver)
         state = await graph.aget_state(THREAD)
-        while state.next or not state.values.get("response"):
+        while state.tasks or not state.values.get("response"):
             if state.interrupts:
                 start: Any = Command(resume=says(state.values["prompt"]))
             else:
-                start = None if state.next else {"prompt": PROMPT, "inputs": {"item": ITEMS[0]}}
+                start = None if state.tasks else {"prompt": PROMPT, "inputs": {"item": ITEMS[0]}}
             await graph.ainvoke(start, THREAD)
             state = await graph.aget_state(THREAD)
         found: dict[str, Any] = state.values["prompt"]

@@ -21,7 +21,7 @@ HOST, LIMIT = "127.0.0.1", 2**20
 
 @dataclass
 class Arrival:
-    """One request that came, and when its answer had been sent; times as of `time.monotonic`."""
+    """One request that came, and when its answer had been read; times as of `time.monotonic`."""
 
     request: str
     begun: float
@@ -85,6 +85,7 @@ class Notes:
             said = answer(messages_from_dict(json.loads(line)))
             writer.write(json.dumps(messages_to_dict([said])).encode() + b"\n")
             await writer.drain()
+            await reader.read()  # it hangs up when it has read the answer
             arrival.sent = time.monotonic()
         except ConnectionError:
             pass  # killed while it waited
