@@ -227,7 +227,7 @@ class Constitution(Value):
     def diff(self, other: "Constitution") -> list[str]:
         r"""Return what changes from this constitution to the other, a line each.
 
-        `+` is added, `-` gone, and `~` reworded, switched on or off, moved, or given another condition or group.
+        `+` is added, `-` gone, and `~` reworded, switched on or off, moved, or given another condition, label or group.
 
         Example:
             >>> old = Constitution.of("Be brief.", "Be kind.")
@@ -290,6 +290,8 @@ def _changes(old: Principle, new: Principle) -> list[str]:
         changes.append(f"{old.sentence()} -> {new.sentence()}")
     elif old.condition != new.condition:
         changes.append(f"when {new.condition}" if new.condition else "no condition")
+    if old.label != new.label:
+        changes.append(f"speaks for {new.label}" if new.label else "speaks for no label")
     if old.group != new.group:
         changes.append(f"group {new.group}" if new.group else "no group")
     if old.enabled != new.enabled:

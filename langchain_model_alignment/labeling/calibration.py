@@ -7,13 +7,13 @@ are weighed by a ridge regression on the same rows.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_model_alignment.constitution import Value
 
-__all__ = ["Calibration", "Signal", "fit_calibration", "probabilities", "weighed"]
+__all__ = ["Calibration", "Signal", "fit_calibration", "owners_by_rows", "probabilities", "weighed"]
 
 _WEIGHT = 0.8  # of the penalty that keeps the fit near "no bias"; it fades as rows grow
 _FIRM = 2.0  # of the penalty that keeps every source at an equal say
@@ -79,7 +79,44 @@ def weighed(signal: Signal, calibration: Calibration | None, owners: Sequence[in
     return [weight * check for weight, check in zip(weights, signal.checks, strict=True)]
 
 
-def fit_calibration(signals: Sequence[Signal], labels: Sequence[int], owners: Sequence[int] = ()) -> Calibration:
+def owners_by_rows(
+    signals: Sequence[Signal], labels: Sequence[int], owners: Sequence[int], free: Collection[int]
+) -> list[int]:
+    """Return for each check the label that it speaks for: of the free ones, the label whose rows it is truest of.
+
+    A sentence that describes one row is often true of the rows of another label, more than of its own. How well a check
+    tells a label's rows is measured by the area under its curve.
+
+    Args:
+        signals: For each row what the answer says.
+        labels: For each row the index of its label.
+        owners: For each check the index of the label that its principle was written for.
+        free: The places of the checks that may change their label.
+
+    Example:
+        >>> says = [Signal((0.0, 0.0), (value,)) for value in (2.0, 1.0, -1.0, -2.0)]
+        >>> owners_by_rows(says, [0, 0, 1, 1], [1], free=[0])
+        [0]
+    """
+    import numpy as np
+    from scipy.stats import rankdata
+
+    chosen, truth = list(owners), np.asarray(labels)
+    for at in free:
+        ranks = rankdata([signal.checks[at] for signal in signals])
+        areas = {owners[at]: 0.5}
+        for label in sorted(set(labels)):
+            mine = truth == label
+            n = int(mine.sum())
+            if n < len(truth):
+                areas[label] = (float(ranks[mine].sum()) - n * (n + 1) / 2) / (n * (len(truth) - n))
+        chosen[at] = max(areas, key=lambda label: (areas[label], label == owners[at]))
+    return chosen
+
+
+def fit_calibration(
+    signals: Sequence[Signal], labels: Sequence[int], owners: Sequence[int] = (), free: Collection[int] = ()
+) -> Calibration:
     """Learn bias, slope and weights from rows whose label is known: regularised maximum likelihood.
 
     Slope and weights are held near what they would be if every source told equally much: a few dozen rows say little
@@ -89,24 +126,33 @@ def fit_calibration(signals: Sequence[Signal], labels: Sequence[int], owners: Se
         signals: For each row what the answer says.
         labels: For each row the index of its label.
         owners: For each check the index of the label that its principle speaks for.
+        free: The places of the checks whose owners were chosen by these rows.
 
     Returns:
-        The calibration; its loss is that of rows which were left out of the fit, five times a fifth of them.
+        The calibration; its loss is that of rows which were left out of the fit and of the choice of owners, five times
+        a fifth of them.
     """
     import numpy as np
 
-    sources, truth = _sources(signals, owners), np.asarray(labels)
-    scales = np.array([max(_spread(source), _STEADY) for source in sources])
-    scaled = sources / scales[:, None, None]
-    factors, bias = _fit(scaled, truth)
-    slope, *weights = (factors / scales).round(6).tolist()
+    factors, bias = _fitted(signals, np.asarray(labels), owners)
+    slope, *weights = factors.round(6).tolist()
     return Calibration(
         bias=tuple(bias.round(6).tolist()),
         slope=slope,
         weights=tuple(weights),
-        loss=round(_left_out_loss(scaled, truth), 6),
-        rows=len(truth),
+        loss=round(_left_out_loss(signals, labels, owners, free), 6),
+        rows=len(labels),
     )
+
+
+def _fitted(signals: Sequence[Signal], truth: Any, owners: Sequence[int]) -> tuple[Any, Any]:
+    """The factor of each source as it comes, and the bias of each label."""
+    import numpy as np
+
+    sources = _sources(signals, owners)
+    scales = np.array([max(_spread(source), _STEADY) for source in sources])
+    factors, bias = _fit(sources / scales[:, None, None], truth)
+    return factors / scales, bias
 
 
 def _sources(signals: Sequence[Signal], owners: Sequence[int]) -> Any:
@@ -160,16 +206,21 @@ def _shares(scaled: Any, factors: Any, bias: Any) -> Any:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _left_out_loss(scaled: Any, truth: Any) -> float:
+def _left_out_loss(
+    signals: Sequence[Signal], labels: Sequence[int], owners: Sequence[int], free: Collection[int]
+) -> float:
     """Mean negative log likelihood of the right labels of rows that were not fitted on."""
     import numpy as np
 
-    n = len(truth)
-    folds = min(_FOLDS, n)
-    fold, losses = np.arange(n) % folds, np.zeros(n)
-    for out in (fold == at for at in range(folds)):
-        if out.all():  # one row alone
+    truth, n = np.asarray(labels), len(labels)
+    losses = np.zeros(n)
+    for first in range(min(_FOLDS, n)):
+        out = list(range(first, n, min(_FOLDS, n)))
+        kept = [at for at in range(n) if at not in set(out)]
+        if not kept:  # one row alone
             continue
-        shares = _shares(scaled[:, out], *_fit(scaled[:, ~out], truth[~out]))
-        losses[out] = -np.log(shares[np.arange(out.sum()), truth[out]] + 1e-12)
+        seen = [signals[at] for at in kept]
+        own = owners_by_rows(seen, truth[kept].tolist(), owners, free)
+        shares = _shares(_sources([signals[at] for at in out], own), *_fitted(seen, truth[kept], own))
+        losses[out] = -np.log(shares[np.arange(len(out)), truth[out]] + 1e-12)
     return float(losses.mean())

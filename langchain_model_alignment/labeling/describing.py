@@ -1,7 +1,8 @@
 """The proposer for small models: short single-purpose steps, each one sentence; and every label's first principle."""
 
 import asyncio
-from collections.abc import Sequence
+import math
+from collections.abc import Awaitable, Sequence
 
 from langchain_core.runnables import RunnableConfig
 
@@ -12,16 +13,21 @@ from langchain_model_alignment.labeling import instructions
 from langchain_model_alignment.labeling.classifier import Labeled
 from langchain_model_alignment.labeling.proposers import Mined, Proposal, Proposals, name_of, sentence_of, settled
 from langchain_model_alignment.labeling.rulebook import Rulebook
-from langchain_model_alignment.labeling.task import Row
+from langchain_model_alignment.labeling.task import LabelingTask, Row
 from langchain_model_alignment.orders import is_negated
 from langchain_model_alignment.wording import near_duplicate, quotes, stems_in
 
-__all__ = ["DescribingProposer", "first_principles"]
+__all__ = ["DESCRIPTIONS", "DescribingProposer", "first_principles"]
 
 _BUNDLE = 4  # descriptions that make one proposal
 _SHARING = 6  # rows that a small model finds something in common in
 _REPEATED = 2  # runs of three words that may come twice
 _EXAMPLES = 3  # rows that a strong model writes a label's first principle from
+_FIRST = 8  # rows, of all labels together, that a small model describes before the first step
+_QUOTE = 8  # words in a row that make a quotation
+_MISTAKE, _FIRST_ROWS = "describes a mistake", "describes a row"
+DESCRIPTIONS = (_MISTAKE, _FIRST_ROWS)
+"""Why a principle is here that describes a single row; of which label it is typical, other rows have to show."""
 
 
 class DescribingProposer:
@@ -67,53 +73,77 @@ class DescribingProposer:
     async def _describe(
         self, rulebook: Rulebook, row: Row, found: Labeled, config: RunnableConfig | None
     ) -> Add | None:
-        task = rulebook.task
-        label, given = name_of(task.labels, row.label), name_of(task.labels, found.label)
-        messages = instructions.describe_row(task.question, row.text, label, given)
-        sentence = _own(await sentence_of(self._caller, messages, config))
-        # "It does not …" tells no row from another, and neither do the words of the question.
-        named = stems_in(f"{task.question} {' '.join(task.labels)}")
-        if sentence and (is_negated(sentence) or stems_in(sentence) <= named):
-            sentence = _own(await sentence_of(self._caller, instructions.describe_plainly(row.text), config))
-        return Add(text=sentence, label=label, evidence=(row.id,), reason="describes a mistake") if sentence else None
+        sentence = await _described(self._caller, rulebook.task, row, config)
+        label = name_of(rulebook.task.labels, row.label)
+        return Add(text=sentence, label=label, evidence=(row.id,), reason=_MISTAKE) if sentence else None
 
 
 async def first_principles(
     caller: Caller, rulebook: Rulebook, rows: Sequence[Row], config: RunnableConfig | None
 ) -> Rulebook:
-    """Return a rulebook with one principle for each label, written from a few of its rows.
+    """Return a rulebook that training begins with, written from a few rows of each label.
 
-    Where a call fails, or no row of a label is there, a plain sentence with the label's name stands in.
+    A strong model writes one principle for each label. A small one describes some rows, one at a time: it can tell what
+    is in a row, and not what rows have in common. Where nothing new came of a label, a plain sentence with its name
+    stands in.
 
     Raises:
         ModelError: All calls failed.
     """
-    task, failed = rulebook.task, list[ModelError]()
+    task, small, failed = rulebook.task, caller.traits.small, list[ModelError]()
+    each = math.ceil(_FIRST / len(task.labels)) if small else _EXAMPLES
+    chosen = [[row for row in rows if row.label == at][:each] for at in range(len(task.labels))]
 
-    async def write(label: str, examples: Sequence[Row]) -> str:
-        if caller.traits.small:  # told the label, it restates it
-            shared = instructions.find_common([row.text for row in examples])
-            return _own(await sentence_of(caller, shared, config))
+    async def write(label: str, examples: Sequence[Row]) -> Add | None:
         others = [other for other in task.labels if other != label]
         messages = instructions.begin_label(task.question, label, others, [row.text for row in examples])
-        return await sentence_of(caller, messages, config)
+        sentence = await sentence_of(caller, messages, config)
+        ids = tuple(row.id for row in examples)
+        return Add(text=sentence, label=label, evidence=ids, reason="first principle") if sentence else None
 
-    async def add(index: int, label: str) -> Add:
-        examples = [row for row in rows if row.label == index][: _SHARING if caller.traits.small else _EXAMPLES]
+    async def describe(label: str, row: Row) -> Add | None:
+        sentence = await _described(caller, task, row, config)
+        return Add(text=sentence, label=label, evidence=(row.id,), reason=_FIRST_ROWS) if sentence else None
+
+    async def unless_failed(work: Awaitable[Add | None]) -> Add | None:
         try:
-            sentence = await write(label, examples) if examples else ""
+            return await work
         except AuthenticationError:
             raise
         except ModelError as error:
             failed.append(error)
-            sentence = ""
-        evidence = tuple(row.id for row in examples)
-        return Add(text=sentence or f"The row fits {label}.", label=label, evidence=evidence, reason="first principle")
+            return None
 
-    adds = await asyncio.gather(*(add(index, label) for index, label in enumerate(task.labels)))
-    if len(failed) == len(adds):
+    named = [(label, examples) for label, examples in zip(task.labels, chosen, strict=True) if examples]
+    if small:
+        asked = [describe(label, row) for label, examples in named for row in examples]
+    else:
+        asked = [write(label, examples) for label, examples in named]
+    adds = await asyncio.gather(*(unless_failed(work) for work in asked))
+    if len(failed) == len(asked) > 0:
         raise failed[0]
-    return rulebook.apply(adds)
+    return rulebook.apply(_one_at_least(task.labels, [add for add in adds if add is not None]))
+
+
+def _one_at_least(labels: Sequence[str], adds: Sequence[Add]) -> list[Add]:
+    """What was written, label by label, without what says the same; a plain sentence where nothing was."""
+    found: list[Add] = []
+    for label in labels:
+        before = len(found)
+        for add in adds:
+            if add.label == label and not any(near_duplicate(add.text, other.text) for other in found):
+                found.append(add)
+        if len(found) == before:
+            found.append(Add(text=f"The row fits {label}.", label=label, reason="first principle"))
+    return found
+
+
+async def _described(caller: Caller, task: LabelingTask, row: Row, config: RunnableConfig | None) -> str:
+    """One general sentence about a row; nothing where it would tell no row from another."""
+    sentence = _own(await sentence_of(caller, instructions.describe_plainly(row.text), config))
+    # "It does not …" tells no row from another, and neither do the words of the question.
+    named = stems_in(f"{task.question} {' '.join(task.labels)}")
+    return "" if is_negated(sentence) or stems_in(sentence) <= named or quotes(sentence, row.text, _QUOTE) else sentence
 
 
 def _own(sentence: str) -> str:

@@ -158,6 +158,13 @@ class Rulebook(Value):
             return ()
         return tuple(self.task.labels.index(p.label or "") for p in self.checked())
 
+    def speaking_for(self, owners: Sequence[int]) -> Self:
+        """Return the rulebook with the principles of its checklist speaking for these labels, given by index."""
+        labels = {p.id: self.task.labels[owner] for p, owner in zip(self.checked(), owners, strict=False)}
+        moved = [p.model_copy(update={"label": labels.get(p.id, p.label)}) for p in self.constitution]
+        constitution = self.constitution.model_copy(update={"principles": tuple(moved)})
+        return self.model_copy(update={"constitution": constitution})
+
     def system_text(self) -> str:
         """Return the part of a request that is the same for all rows."""
         names = dict(zip(self.task.labels, self.answers, strict=True))

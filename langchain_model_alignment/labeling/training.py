@@ -13,8 +13,9 @@ from langchain_model_alignment.constitution import digest
 from langchain_model_alignment.errors import DataError, DataWarning
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.labeling.additions import Suggestion
-from langchain_model_alignment.labeling.calibration import Calibration, fit_calibration
+from langchain_model_alignment.labeling.calibration import Calibration, fit_calibration, owners_by_rows
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled, label_rows, scoring_for
+from langchain_model_alignment.labeling.describing import DESCRIPTIONS
 from langchain_model_alignment.labeling.proposers import Proposer
 from langchain_model_alignment.labeling.records import TrainingHyperparameters
 from langchain_model_alignment.labeling.rulebook import Layout, Rulebook
@@ -128,7 +129,10 @@ class Training:
         self._turn = other._turn
 
     async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
-        """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text."""
+        """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text.
+
+        In a checklist, a principle that describes single rows comes to speak for the label whose rows it is truest of.
+        """
         rows = [row for row in self.calibration if not rulebook.shows(row.text)]
         if rulebook.scoring == "text" or rulebook.calibration is not None or not rows:
             return rulebook
@@ -138,7 +142,10 @@ class Training:
         n = len(self.task.labels)
         fitted = Calibration(bias=(0.0,) * n)
         if known:
-            fitted = fit_calibration([signal for signal, _ in known], [label for _, label in known], rulebook.owners())
+            signals, labels = [signal for signal, _ in known], [label for _, label in known]
+            free = [at for at, p in enumerate(rulebook.checked()) if rulebook.is_checklist and p.reason in DESCRIPTIONS]
+            rulebook = rulebook.speaking_for(owners_by_rows(signals, labels, rulebook.owners(), free))
+            fitted = fit_calibration(signals, labels, rulebook.owners(), free)
         # Of a row that told nothing every label is as likely; it must not drop out of the comparison.
         silent = (len(found) - len(known)) / len(found)
         loss = round((1 - silent) * fitted.loss + silent * math.log(n), 6)
