@@ -6,7 +6,7 @@ labeled inside the node, behind the gate. The graph comes uncompiled, so that th
 """
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from langchain_model_alignment.errors import ArtifactError, BudgetError
 from langchain_model_alignment.labeling import evaluate, mutate, select
 from langchain_model_alignment.labeling.additions import suggested
+from langchain_model_alignment.labeling.classifier import Labeled
 from langchain_model_alignment.labeling.describing import first_principles
 from langchain_model_alignment.labeling.proposers import Proposal
 from langchain_model_alignment.labeling.records import CandidateRecord, StepRecord
@@ -276,19 +277,30 @@ class _Nodes:
             rulebook, found = await evaluate.validate(self._training, rulebook, done, end, config)
         except BudgetError as error:
             return {"budget": str(error)}
-        predictions = [*candidate["predictions"], *(-1 if f.label is None else f.label for f in found)]
-        score = self._training.score(predictions)
-        record: CandidateRecord = {**candidate["record"], "rows": end, "score": score}
+        scored = self._labeled(candidate, rulebook, found, done)
+        score = scored["record"]["score"]
         self._tell({"type": "scored", "candidate": work["id"], "rows": end, "of": self._all, "score": score})
-        scored: CandidateState = {
+        return {"candidates": {work["id"]: scored}}
+
+    def _labeled(
+        self, candidate: CandidateState, rulebook: Rulebook, found: Sequence[Labeled], done: int
+    ) -> CandidateState:
+        """A candidate with what was found for validation rows, from the row `done` on."""
+        predictions = [*candidate["predictions"][:done], *(-1 if f.label is None else f.label for f in found)]
+        record: CandidateRecord = {
+            **candidate["record"],
+            "rows": len(predictions),
+            "score": self._training.score(predictions),
+        }
+        likelihoods = evaluate.likelihoods(self._training, rulebook, found, done)
+        return {
             "record": record,
             "rulebook": as_json(rulebook),
             "predictions": predictions,
-            "confidences": [*candidate["confidences"], *(_rounded(f.confidence) for f in found)],
-            "likelihoods": [*candidate["likelihoods"], *evaluate.likelihoods(self._training, rulebook, found, done)],
+            "confidences": [*candidate["confidences"][:done], *(_rounded(f.confidence) for f in found)],
+            "likelihoods": [*candidate["likelihoods"][:done], *likelihoods],
             "errors": [*candidate["errors"], *(f.kind for f in found if f.kind)],
         }
-        return {"candidates": {work["id"]: scored}}
 
     async def judge(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
         """Let those leave that cannot win."""
@@ -331,10 +343,12 @@ class _Nodes:
         order = sorted(finished.keys() - lucky, key=lambda id: int(id[1:]))
         best = select.choose(self._training, {id: finished[id] for id in order}, order, self._keep, before)
         idle = 0 if best[:1] != state["best"][:1] else state["idle"] + 1
-        record, usage = self._written_down({**state, "candidates": candidates}, best[0])
         wrong = current["wrong"] if step and self._all_seen(state) else None
         patience = self._training.hparams.patience
         why = state["budget"] or select.why_stop(step, state.get("steps", 1), idle, patience, wrong)
+        if why and not state["budget"]:
+            candidates = {**candidates, best[0]: await self._firm(candidates[best[0]], config)}
+        record, usage = self._written_down({**state, "candidates": candidates}, best[0])
         self._tell({"type": "step", "record": record, "usage": usage.model_dump()})
         if why:
             self._tell({"type": "end", "why": why})
@@ -355,6 +369,15 @@ class _Nodes:
             "usage": usage.model_dump(),
             "stopped": why,
         }
+
+    async def _firm(self, candidate: CandidateState, config: RunnableConfig) -> CandidateState:
+        """What training ends with, its checks weighed by more rows where that is no worse."""
+        rulebook = Rulebook.model_validate(candidate["rulebook"])
+        try:
+            fitted = await evaluate.firmer(self._training, rulebook, _standing(candidate), config)
+        except BudgetError:  # it is good as it is
+            return candidate
+        return self._labeled(candidate, fitted[0], fitted[1], 0) if fitted else candidate
 
     def _is_scored(self, candidate: CandidateState) -> bool:
         """Whether a candidate was scored on all validation rows."""

@@ -26,6 +26,7 @@ from langchain_model_alignment.usage import Usage
 
 __all__ = ["Training"]
 
+_FURTHER = 2
 _READABLE = 0.9  # of the calibration rows; an answer that is none counts as an abstention
 _LAYOUTS: tuple[Layout, ...] = ("row", "question")
 _LOCAL_BLOCK, _BLOCK = 50, 32  # changing rulebooks costs a local model the reading of the new one
@@ -128,12 +129,17 @@ class Training:
         """Let the rulebooks of two trainings take turns with each other on a local server, which serves both."""
         self._turn = other._turn
 
-    async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
+    async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None, more: Sequence[Row] = ()) -> Rulebook:
         """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text.
 
         In a checklist, a principle that describes single rows comes to speak for the label whose rows it is truest of.
+
+        Args:
+            rulebook: The rulebook.
+            config: LangChain's.
+            more: Training rows to learn on besides.
         """
-        rows = [row for row in self.calibration if not rulebook.shows(row.text)]
+        rows = [row for row in (*self.calibration, *more) if not rulebook.shows(row.text)]
         if rulebook.scoring == "text" or rulebook.calibration is not None or not rows:
             return rulebook
         found, _ = await self.label(rulebook, rows, config)
@@ -151,6 +157,15 @@ class Training:
         loss = round((1 - silent) * fitted.loss + silent * math.log(n), 6)
         fitted = fitted.model_copy(update={"loss": loss, "of": rulebook.fingerprint()})
         return rulebook.model_copy(update={"calibration": fitted})
+
+    def further(self, rulebook: Rulebook) -> list[Row]:
+        """Return twice as many training rows again as the bias is learned on, none of which a principle is made from.
+
+        Those that the last step may have looked at come first: their answers are there.
+        """
+        made_from = {id for principle in rulebook.constitution for id in principle.evidence}
+        rows = [row for row in self.sample(rulebook.steps + 1) if row.id not in made_from]
+        return rows[: _FURTHER * len(self.calibration)]
 
     async def begin(self, config: RunnableConfig | None) -> Rulebook:
         """Return the empty rulebook, scored in the way and laid out in the form that fit this task and model.
