@@ -117,37 +117,6 @@ def asked_again(row: str, question: str) -> str:
 
 # -- the describing proposer: one row, one general sentence; measured on the local 1.5B model -------------------
 
-_DESCRIBE = (
-    "You write principles for a labeler. You see a question, one example, and its correct label. Explain the label with "
-    'one general sentence that begins with "The" and is true of many examples with this label: say what such an example '
-    "does, to whom or to what, and how. Do not quote the example and do not name the label."
-)
-_DESCRIBED = (
-    (
-        "question: Is the review angry?\nexample: What the hell, this cake is bloody amazing!!!\nlabel: no",
-        "The review swears out of joy and praises what it is about.",
-    ),
-    (
-        "question: Is the review angry?\nexample: Third time the parcel came open. I am done with you people.\nlabel: yes",
-        "The review blames the sender for a repeated failure and breaks off with them.",
-    ),
-    (
-        "question: Which team answers the ticket?\nexample: My knee still hurts after the course, who pays the doctor?\n"
-        "label: delta",
-        "The ticket reports an injury to a person and asks about the consequences.",
-    ),
-)
-
-
-def describe_row(question: str, row: str, label: str, given: str) -> list[BaseMessage]:
-    """Ask for one general sentence about a row and its right label, which was taken for another one."""
-    messages: list[BaseMessage] = [SystemMessage(_DESCRIBE)]
-    for asked, answered in _DESCRIBED:
-        messages += [HumanMessage(asked), AIMessage(answered)]
-    contrast = f", not {given}" if given else ""
-    return [*messages, HumanMessage(f"question: {question}\nexample: {row}\nlabel: {label}{contrast}")]
-
-
 _PLAINLY = (
     "You see one example. Say in one general sentence what it does, in what tone, and to whom or about what, so that the "
     'sentence fits many similar examples. Begin with "The". Name kinds of people and things, not the ones of the '
@@ -209,7 +178,7 @@ def find_common(rows: Sequence[str]) -> list[BaseMessage]:
     return [*messages, HumanMessage("\n".join(f"- {' '.join(row.split())}" for row in rows))]
 
 
-EXAMPLES = tuple(answer for _, answer in (*_DESCRIBED, *_PLAINLY_EXAMPLES, *_IN_COMMON_EXAMPLES))
+EXAMPLES = tuple(answer for _, answer in (*_PLAINLY_EXAMPLES, *_IN_COMMON_EXAMPLES))
 """What the examples answer: a small model sometimes copies one."""
 
 

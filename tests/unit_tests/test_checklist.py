@@ -240,3 +240,41 @@ def test_the_examples_have_as_many_lines_as_the_checklist(n: int):
     answers = [message.text for message in book.prefix() if message.type == "ai"]
     assert [len(text.splitlines()) for text in answers] == [n + 1] * 3
     assert all(text.splitlines()[n - 1].startswith(f"{n} ") for text in answers)
+
+
+# -- of which label a description is typical
+
+
+def checked(text: str, reason: str) -> Rulebook:
+    """A principle that was written for the label no, after its worth was learned from training rows."""
+    training = maker_of(model=small_model()).prepare(rows(100))
+    wrong = Rulebook(task=TASK, scoring="checks").apply([Add(text=text, label="no", reason=reason)])
+    return run_sync(training.calibrate(wrong, None))
+
+
+def test_a_description_comes_to_speak_for_the_label_whose_rows_it_is_truest_of():
+    book = checked(f"It names a {', '.join(ANIMALS)}.", "describes a row")
+    assert [p.label for p in book.checked()] == ["yes"]
+    assert book.fitted is not None
+
+
+def test_what_a_person_said_of_a_label_stays_with_it():
+    assert [p.label for p in checked(f"It names a {', '.join(ANIMALS)}.", "a person said so").checked()] == ["no"]
+
+
+def test_what_comes_out_weighs_its_checks_by_more_rows_than_each_candidate():
+    maker = maker_of(model=small_model(), hparams={"block_size": 10, "n_calibration_examples": 20})
+    training = maker.prepare(rows(160), rows(60, seed=1))
+    book = run_sync(training.calibrate(checklist(), None))
+    again = run_sync(training.calibrate(checklist(), None, training.further(book)))
+    assert (book.calibration.rows, again.calibration.rows) == (20, 60)  # type: ignore[union-attr]
+    trained = maker.train(rows(160), rows(60, seed=1), steps=1).rulebook
+    assert trained.calibration is not None
+    assert trained.calibration.rows == 60
+
+
+def test_the_rows_that_principles_are_made_from_say_nothing_of_their_worth():
+    training = maker_of(model=small_model()).prepare(rows(160))
+    first = training.sample(1)[0].id
+    book = Rulebook(task=TASK, scoring="checks").apply([Add(text="It names a cat.", label="yes", evidence=(first,))])
+    assert first not in [row.id for row in training.further(book)]

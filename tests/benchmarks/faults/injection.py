@@ -91,8 +91,7 @@ def requests() -> dict[str, Request]:
         classifier = Classifier(Caller(LogprobModel(LogprobWorld())), book)
         found[f"a label, {name}"] = lambda said, c=classifier: c.messages(c.rulebook.task.show({"text": said}))  # type: ignore[misc]
     found |= {
-        "describe a row": lambda said: labeling.describe_row("Is it so?", said, "yes", "no"),
-        "describe a row plainly": labeling.describe_plainly,
+        "describe a row": labeling.describe_plainly,
         "find what is common": lambda said: labeling.find_common([said, "text: b"]),
         "begin a label": lambda said: labeling.begin_label("Is it so?", "yes", ["no"], [said]),
         "reflect on mistakes": lambda said: labeling.reflect(
