@@ -132,7 +132,8 @@ class ReplayReport(Record):
         wishes = [wish for item in self.items for wish in item.wishes]
         kept = sum(wish.verdict.kept for wish in wishes)
         worse = sum(item.worse for item in self.items)
-        text = f"{len(self.items)} earlier inputs answered again: {changed} answers changed, {worse} got worse"
+        n = len(self.items)
+        text = f"{n} earlier input{'s' * (n != 1)} answered again: {changed} changed, {worse} got worse"
         text += f", {kept} of {len(wishes)} wishes are honoured" if wishes else ""
         unknown = len(self.failed) + sum(item.unjudged for item in self.items)
         return f"{text}, {unknown} could not be judged" if unknown else text
@@ -166,7 +167,7 @@ def replay(
         >>> run.set_model_description("Describe {thing}.")
         >>> _ = run.send_input("tea")
         >>> replay(run).summary()
-        '1 earlier inputs answered again: 0 answers changed, 0 got worse'
+        '1 earlier input answered again: 0 changed, 0 got worse'
     """
     return run_sync(areplay(run, exchanges, config=config))
 

@@ -87,7 +87,7 @@ def test_inputs_are_answered_again_with_the_new_prompt_and_judged(batch: Run):
         return "A new answer." if len(messages) == 1 else mind(messages)
 
     result = flat(batch(mind=reply, again=2))
-    assert "Tried again 2 earlier inputs answered again: 2 answers changed" in result
+    assert "Tried again 2 earlier inputs answered again: 2 changed" in result
 
 
 def test_the_aligned_prompt_is_saved_with_its_exchanges_and_nothing_else_stays_behind(batch: Run, tmp_path: Path):

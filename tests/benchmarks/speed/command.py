@@ -185,14 +185,14 @@ def draw(taken: dict[Work, dict[str, Taken]], names: list[str], path: Path) -> N
     kinds = list(dict.fromkeys((work.way, work.rows) for work in taken))
     figure = Figure(figsize=(4.2 * len(kinds), 3.8), layout="constrained")
     for axes, (way, rows) in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
-        for name in names:
-            points = [
+        for at, name in enumerate(names):
+            points = sorted(
                 (work.width, found[name]["seconds"])
                 for work, found in taken.items()
                 if (work.way, work.rows) == (way, rows) and "seconds" in found.get(name, {})
-            ]
+            )
             if points:
-                axes.plot(*zip(*points, strict=True), "o-", label=name)
+                axes.plot(*zip(*points, strict=True), "o-", label=name, color=f"C{at}")
         axes.set(title=WAYS[way].format(rows=rows), xscale="log", yscale="log", xlabel="calls in flight")
         axes.set_ylabel("seconds")
         axes.legend(fontsize="small")
