@@ -21,7 +21,7 @@ from langchain_model_alignment.studio.train_run import TrainRun, ready
 
 __all__ = ["LabelJob"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _WIDTH = 32  # calls at once
 _BLOCK = 256  # rows taken out of the sheet at once
 
@@ -129,8 +129,8 @@ class LabelJob:
                     await self._label(Classifier(await self._caller(cache), self.rulebook))
         except AlignmentError as error:
             self.problem = str(error)
-        except Exception as error:  # noqa: BLE001  # told on the page; the server goes on
-            _log.exception("Labeling stopped")
+        except Exception as error:  # told on the page; the server goes on
+            logger.exception("Labeling stopped")
             self.problem = (
                 f"Labeling stopped unexpectedly ({type(error).__name__}, see the log); what was done is kept."
             )

@@ -25,7 +25,7 @@ from langchain_model_alignment.usage import Usage
 
 __all__ = ["TrainRun", "ready"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class TrainRun:
@@ -205,8 +205,8 @@ class TrainRun:
             self.problem = str(error)
         except (OSError, sqlite3.Error) as error:
             self.problem = f"{self.folder.path} cannot be read or written ({error}); make room there, then go on."
-        except Exception as error:  # noqa: BLE001  # told on the page; the server goes on
-            _log.exception("Training stopped")
+        except Exception as error:  # told on the page; the server goes on
+            logger.exception("Training stopped")
             self.problem = (
                 f"Training stopped unexpectedly ({type(error).__name__}, see the log); what was done is kept."
             )

@@ -267,6 +267,6 @@ def test_every_error_is_one_of_ours():
 def test_a_label_whose_only_row_is_calibrated_on_gets_a_plain_principle():
     model = LogprobModel(LogprobWorld(), model_name="tiny-1.5b")
     table = [*(row for row in GOOD if row["label"] == "yes"), {"text": "lamp lamp lamp number 0", "label": "no"}]
-    for seed in range(2):
-        book = maker_of(model=model, hparams={"seed": seed}).initialize_checkpoint(table)
-        assert [p.label for p in book.constitution] == ["yes", "no"]
+    books = [maker_of(model=model, hparams={"seed": seed}).initialize_checkpoint(table) for seed in range(2)]
+    assert all({p.label for p in book.constitution} == {"yes", "no"} for book in books)
+    assert "The row fits no." in [p.text for book in books for p in book.constitution]

@@ -276,10 +276,12 @@ def test_two_hundred_labels_are_cut_to_those_most_confused_and_the_page_says_so(
 # -- what no text can do ---------------------------------------------------------------------------------------
 
 
-def nasty_result(text: str) -> TrainingResult:
-    """A result that has a text wherever a text can be."""
-    rulebook = Rulebook.of(task_of([text, "no"], text), {text: [text]})
-    tried = candidate("c0", rulebook, Add(text=text, label=text, reason=text), reason=text, left=text, origin="initial")
+def nasty_result(text: str, label: str | None = None) -> TrainingResult:
+    """A result that has a text wherever a text can be; labels and question may have another one."""
+    label = text if label is None else label
+    rulebook = Rulebook.of(task_of([label, "no"], label), {label: [text]})
+    add = Add(text=text, label=label, reason=text)
+    tried = candidate("c0", rulebook, add, reason=text, left=text, origin="initial")
     steps = (step(0, "c0", tried, failures={text: 1}, refused=[text]), step(1, "c0", {**tried, "id": text}))
     mistakes = [{"row": text, "label": text, "prediction": text, "confidence": 0.5}]
     told: dict[str, Any] = {"stopped_because": text, "about": {text: {text: text}}, "mistakes": mistakes}
@@ -301,7 +303,7 @@ def test_a_dollar_in_a_label_is_no_formula():
 
 
 def test_halves_of_characters_and_control_characters_are_replaced(tmp_path):
-    page = write_report(nasty_result("a\ud800\x00b"), tmp_path / "report.html").read_text("utf-8")
+    page = write_report(nasty_result("a\ud800\x00b", "yes"), tmp_path / "report.html").read_text("utf-8")
     assert "a\ufffd\ufffdb" in page
     assert "\x00" not in page
 
