@@ -9,10 +9,14 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_model_alignment.calls import Caller
 from langchain_model_alignment.errors import AlignmentError, AuthenticationError, DataError, ModelError
+from langchain_model_alignment.labeling.describing import first_principles
 from langchain_model_alignment.labeling.labeler import Labeler
+from langchain_model_alignment.labeling.rulebook import Rulebook
+from langchain_model_alignment.loop import run_sync
 from tests.fakes import ScriptedChatModel, http_error
 from tests.simulated import (
     QUESTION,
+    TASK,
     LogprobModel,
     LogprobWorld,
     SimulatedWorld,
@@ -264,9 +268,10 @@ def test_every_error_is_one_of_ours():
             maker_of().train(table)
 
 
-def test_a_label_whose_only_row_is_calibrated_on_gets_a_plain_principle():
-    model = LogprobModel(LogprobWorld(), model_name="tiny-1.5b")
-    table = [*(row for row in GOOD if row["label"] == "yes"), {"text": "lamp lamp lamp number 0", "label": "no"}]
-    books = [maker_of(model=model, hparams={"seed": seed}).initialize_checkpoint(table) for seed in range(2)]
-    assert all({p.label for p in book.constitution} == {"yes", "no"} for book in books)
-    assert "The row fits no." in [p.text for book in books for p in book.constitution]
+@pytest.mark.parametrize("name", ["tiny-1.5b", "large"])
+def test_a_label_none_of_whose_rows_is_left_gets_a_plain_principle(name: str):
+    caller = Caller(LogprobModel(LogprobWorld(), model_name=name))
+    only_yes = [row for row in TASK.read(GOOD) if row.label == 0]
+    book = run_sync(first_principles(caller, Rulebook(task=TASK), only_yes, None))
+    assert {p.label for p in book.constitution} == {"yes", "no"}
+    assert [p.text for p in book.constitution if p.label == "no"] == ["The row fits no."]
