@@ -14,11 +14,11 @@ __all__ = ["names_a_secret", "redact"]
 _SHORTEST = 6  # characters of a secret; shorter ones would take ordinary words out
 _NAME = re.compile(r"key|secret|passw|credential|header|bearer|auth|(access|api|hf)_?token|^token$", re.IGNORECASE)
 _SECRETS = re.compile(
-    r"""(?:sk|pk|rk|gsk|xai|hf|lsv2|ya29|key)[-_.][A-Za-z0-9._*\-]{6,}
+    r"""(?<![A-Za-z0-9])(?:sk|pk|rk|gsk|xai|hf|lsv2|ya29|key|gh[a-z])[-_.][A-Za-z0-9._*\-]{6,}
     | AIza[A-Za-z0-9_\-]{6,}
     | AQ\.[A-Za-z0-9_\-]{10,}
-    | (?<=[?&]key=)[^&\s'"]+
-    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)
+    | (?i:(?<=key=)|(?<=token=)|(?<=secret=)|(?<=sig=))[^&\s'"]+
+    | (?<=://)[^/\s@]+(?=@)
     | (?i:(?<=bearer\s)|(?<=basic\s))[A-Za-z0-9._~+/=\-]{6,}""",
     re.VERBOSE,
 )

@@ -122,7 +122,9 @@ class _Nodes:
         """Put up what training begins with; a run that ended goes on from where it stood."""
         steps = state.get("steps", 1)
         if state.get("best"):
-            return {"stopped": "" if state["step"] < steps else state["stopped"], "budget": "", "idle": 0}
+            more = state["step"] < steps
+            again = {id: await self._as_candidates(state["candidates"][id], config) for id in state["best"] if more}
+            return {"stopped": "" if more else state["stopped"], "budget": "", "idle": 0, "candidates": {**again}}
         given = state.get("rulebook")
         started: dict[str, CandidateState] = {}
         budget = ""
@@ -136,6 +138,7 @@ class _Nodes:
                 # The task may say by now that labels are ordered.
                 written = written.model_copy(update={"task": self._training.task})
                 self._training.check_precedents(written)
+                written = self._training.fitted_as_candidates(written)
             if written.score is None:
                 written = await self._training.settle(written, config)
             if written.scoring == "checks":  # asked and calibrated as before, but what is added to it is checked
@@ -299,7 +302,7 @@ class _Nodes:
             "predictions": predictions,
             "confidences": [*candidate["confidences"][:done], *(_rounded(f.confidence) for f in found)],
             "likelihoods": [*candidate["likelihoods"][:done], *likelihoods],
-            "errors": [*candidate["errors"], *(f.kind for f in found if f.kind)],
+            "errors": [*(candidate["errors"] if done else ()), *(f.kind for f in found if f.kind)],
         }
 
     async def judge(self, state: LabelerState, config: RunnableConfig) -> LabelerState:
@@ -369,6 +372,18 @@ class _Nodes:
             "usage": usage.model_dump(),
             "stopped": why,
         }
+
+    async def _as_candidates(self, candidate: CandidateState, config: RunnableConfig) -> CandidateState:
+        """What an earlier training ended with, its checks weighed by as many rows as those of its rivals will be."""
+        rulebook = Rulebook.model_validate(candidate["rulebook"])
+        bare = self._training.fitted_as_candidates(rulebook)
+        if bare is rulebook:
+            return candidate
+        try:
+            fitted, found = await evaluate.validate(self._training, bare, 0, self._all, config)
+        except BudgetError:  # then there will be no rivals either
+            return candidate
+        return self._labeled(candidate, fitted, found, 0)
 
     async def _firm(self, candidate: CandidateState, config: RunnableConfig) -> CandidateState:
         """What training ends with, its checks weighed by more rows where that is no worse."""

@@ -158,6 +158,13 @@ class Training:
         fitted = fitted.model_copy(update={"loss": loss, "of": rulebook.fingerprint()})
         return rulebook.model_copy(update={"calibration": fitted})
 
+    def fitted_as_candidates(self, rulebook: Rulebook) -> Rulebook:
+        """Return a rulebook without a calibration that was learned on more rows than those of candidates are."""
+        known = rulebook.calibration
+        if not rulebook.is_checklist or known is None or known.rows <= len(self.calibration):
+            return rulebook
+        return rulebook.model_copy(update={"calibration": None})
+
     def further(self, rulebook: Rulebook) -> list[Row]:
         """Return twice as many training rows again as the bias is learned on, none of which a principle is made from.
 

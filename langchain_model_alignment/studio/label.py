@@ -10,7 +10,7 @@ from nicegui import app as pages
 from nicegui import ui
 
 from langchain_model_alignment.errors import AlignmentError
-from langchain_model_alignment.labeling.task import as_text
+from langchain_model_alignment.labeling.task import as_text, is_missing
 from langchain_model_alignment.studio.frame import Frame
 from langchain_model_alignment.studio.label_job import LabelJob
 from langchain_model_alignment.studio.label_jobs import Jobs, pasted_rows
@@ -73,9 +73,12 @@ def add_label(studio: Studio, runs: Runs, tables: Tables) -> None:
 async def _show_home(frame: Frame, runs: Runs, jobs: Jobs, name: str) -> None:
     ready = []
     for run in runs.all():
-        await run.load()
-        if run.rulebook() is not None:
-            ready.append(run)
+        try:
+            await run.load()
+            if run.rulebook() is not None:
+                ready.append(run)
+        except AlignmentError as error:  # the other runs label all the same
+            frame.say(str(error), "problem")
     with ui.element("div").classes("stack wide"):
         words("A rulebook labels, you have the last word", "title", tag="h1")
         words(
@@ -151,7 +154,7 @@ def _as_csv(job: LabelJob) -> Iterator[str]:
         by = "" if label is None else "model" if row.given is None else "person"
         writer.writerow(
             [
-                *(as_text(row.inputs.get(name) or "") for name in task.input_names),
+                *("" if is_missing(value := row.inputs.get(name)) else as_text(value) for name in task.input_names),
                 "" if label is None else task.labels[label],
                 "" if row.confidence is None else f"{row.confidence:.4f}",
                 by,

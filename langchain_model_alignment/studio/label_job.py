@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from langchain_model_alignment.cache import SQLiteCache
 from langchain_model_alignment.calls import Caller
-from langchain_model_alignment.errors import AlignmentError, DataError
+from langchain_model_alignment.errors import AlignmentError, ConfigurationError, DataError
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.gathering import gather_from
 from langchain_model_alignment.labeling.additions import Correction
@@ -55,6 +56,7 @@ class LabelJob:
         self.version = 0
         self._cache = folder / "answers.sqlite"
         self._task: asyncio.Task[None] | None = None
+        self._stopped, self._one_reader = threading.Event(), threading.Lock()
 
     @property
     def running(self) -> bool:
@@ -70,11 +72,13 @@ class LabelJob:
         """Read the rows that are not read yet and, where wanted, label those that have no label."""
         if not self.running:
             self.problem = ""
+            self._stopped = threading.Event()
             self._task = asyncio.create_task(self._go(label))
             self._say("beginning")
 
     async def stop(self) -> None:
         """Stop; what was labeled is kept."""
+        self._stopped.set()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -122,7 +126,7 @@ class LabelJob:
     async def _go(self, label: bool) -> None:
         try:
             if self.unread:
-                await asyncio.to_thread(self._read)
+                await asyncio.to_thread(self._read, self._stopped)
                 self.version += 1
             if label:
                 with SQLiteCache(self._cache) as cache:
@@ -151,17 +155,28 @@ class LabelJob:
             check_some_taken(await gather_from(rows, ask, _WIDTH))
 
     async def _caller(self, cache: SQLiteCache) -> Caller:
+        if self.run.asked.model != self.run.model.name:
+            raise ConfigurationError(
+                f"This rulebook was trained with the model {self.run.asked.model}, and the studio runs "
+                f"{self.run.model.name}; start it with --model {self.run.asked.model} to label with it."
+            )
         return Caller(await ready(self.run.model, self._say), gate=Gate(_WIDTH), cache=cache)
 
-    def _read(self) -> None:
-        """Read the file into the sheet, from its beginning."""
-        self._say("reading the rows")
-        self.sheet.clear()
+    def _read(self, stopped: threading.Event) -> None:
+        """Read the file into the sheet, from its beginning; the thread outlives the task that waited for it."""
+        with self._one_reader:
+            self._say("reading the rows")
+            self.sheet.clear()
+            self._take(stopped)
+
+    def _take(self, stopped: threading.Event) -> None:
         path, needed = Path(self.sheet.about()["source"]), self.rulebook.task.input_names
         broken: list[str] = []
 
         def rows() -> Iterable[Mapping[str, Any]]:
             for entry in read_entries(path):
+                if stopped.is_set():
+                    raise DataError("Reading was stopped; read the file again.")
                 if entry.row is None:
                     broken.append(f"{entry.place} {entry.error}".replace(f"{path.parent}/", ""))
                     continue

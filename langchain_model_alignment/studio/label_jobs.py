@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from langchain_model_alignment.errors import DataError, NotFoundError
+from langchain_model_alignment.errors import AlignmentError, DataError, NotFoundError
 from langchain_model_alignment.labeling.task import LabelingTask
 from langchain_model_alignment.studio.label_job import LabelJob
 from langchain_model_alignment.studio.label_sheet import Sheet
@@ -40,7 +40,7 @@ class Jobs:
         for path in paths[:n]:
             try:
                 found.append(self.get(path.parent.name))
-            except NotFoundError:
+            except AlignmentError:  # told when it is opened by its address
                 continue
         return found
 

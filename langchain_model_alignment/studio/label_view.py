@@ -80,6 +80,8 @@ class _View:
         if not event.action.keydown or event.modifiers.ctrl or event.modifiers.meta or event.modifiers.alt:
             return
         key = event.key.name
+        if event.action.repeat and not (key in ("j", "k") or key.startswith("Arrow")):
+            return  # a key held down gives one label, not a page of them
         if key in ("j", "ArrowDown"):
             self._choose(self._at + 1)
         elif key in ("k", "ArrowUp"):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from langchain_model_alignment.usage import Usage
 __all__ = ["TrainRun", "ready"]
 
 logger = logging.getLogger(__name__)
+_ONE_LISTENER = threading.Lock()  # what listens to warnings is one for the whole process
 
 
 class TrainRun:
@@ -219,7 +221,7 @@ class TrainRun:
         needed = [*asked.inputs, asked.label]
         table = read_table(Path(asked.data), needed)
         validation = read_table(Path(asked.validation), needed) if asked.validation else None
-        with warnings.catch_warnings(record=True) as said:
+        with _ONE_LISTENER, warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", DataWarning)
             run = FolderRun(labeler, self.folder, self.record, labeler.prepare(table, validation))
         self.notes = [str(warning.message) for warning in said]

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_model_alignment.constitution import Add
 from langchain_model_alignment.errors import ArtifactError, EditError
@@ -278,3 +279,14 @@ def test_the_rows_that_principles_are_made_from_say_nothing_of_their_worth():
     first = training.sample(1)[0].id
     book = Rulebook(task=TASK, scoring="checks").apply([Add(text="It names a cat.", label="yes", evidence=(first,))])
     assert first not in [row.id for row in training.further(book)]
+
+
+def test_a_training_that_goes_on_compares_rulebooks_fitted_on_as_many_rows():
+    maker = maker_of(model=small_model(), hparams={"block_size": 10, "n_calibration_examples": 20})
+    training = maker.prepare(rows(160), rows(60, seed=1))
+    graph = create_training_graph(training).compile(checkpointer=InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": "1"}}
+    for steps, known in ((1, 60), (2, 20)):
+        run_sync(graph.ainvoke({"steps": steps}, thread, interrupt_after=["begin"] if steps == 2 else None))
+        state = run_sync(graph.aget_state(thread)).values
+        assert state["candidates"][state["best"][0]]["rulebook"]["calibration"]["rows"] == known

@@ -152,3 +152,15 @@ def test_an_error_tells_none(secret: str):
 
 def test_an_address_with_a_password_loses_it():
     assert redact("no answer from https://me:pass4711@host/v1") == "no answer from https://[secret]@host/v1"
+
+
+@pytest.mark.parametrize("text", ["task_description", "risk-assessment", "mask-rcnn-large"])
+def test_ordinary_words_stay(text: str):
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "address", ["https://h/x?api_key=abcdef123", "https://h/x?api-key=abcdef123", "https://ghp_abcdef123@h/x"]
+)
+def test_a_key_in_an_address_goes(address: str):
+    assert "abcdef123" not in redact(address)

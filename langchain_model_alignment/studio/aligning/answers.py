@@ -81,6 +81,7 @@ class Answers:
         if self._view.work.review is None:
             return
         self._view.form = (at, way)
+        self._view.form_question = self._view.work.question["id"] if self._view.work.question is not None else ""
         self._view.opened = self._view.draft(way, at)
         self.draw.refresh()
 

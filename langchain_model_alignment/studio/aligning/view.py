@@ -28,6 +28,8 @@ class View:
         self.frame = frame
         self.form: Form | None = None
         """What is being written about which answer."""
+        self.form_question = ""
+        """The question that stood on the page when that began: new answers may have come since."""
         self.editing: dict[str, str] = {}
         """The principles that are being reworded, with their words as they stood when that began."""
         self.rewording_prompt = False
@@ -43,10 +45,11 @@ class View:
             said: The JSON of a `Review` or a `Decision`.
             drafts: The names of the drafts that are sent with it.
         """
-        question = self.work.question
+        now = self.work.question["id"] if self.work.question is not None else ""
         try:
-            self.work.answer(question["id"] if question is not None else "", said)
+            self.work.answer(self.form_question if self.form is not None and "choice" in said else now, said)
         except AlignmentError as error:
+            self.form_question = now  # who was told may send it all the same
             self.frame.say(str(error), "problem")
             return False
         self.frame.hush()
