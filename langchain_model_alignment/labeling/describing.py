@@ -52,7 +52,7 @@ class DescribingProposer:
         """Propose what the rows of each label share, then bundles of described mistakes; see `Proposer`."""
         mixed = _mixed(mined.wrong)[: groups * _BUNDLE]
         shared, failed = await settled([self._shared(rulebook, label, mined, config) for label in _labels_of(mixed)])
-        described, failed_too = await settled([self._describe(rulebook, row, found, config) for row, found in mixed])
+        described, failed_too = await settled([self._describe(rulebook, row, config) for row, _ in mixed])
         bundles = [[add for add in shared if add is not None]]
         adds = [add for add in described if add is not None]
         bundles += [adds[at : at + _BUNDLE] for at in range(0, len(adds), _BUNDLE)]
@@ -70,9 +70,7 @@ class DescribingProposer:
         name, evidence = name_of(rulebook.task.labels, label), tuple(row.id for row in rows)
         return Add(text=sentence, label=name, evidence=evidence, reason="what its rows share") if sentence else None
 
-    async def _describe(
-        self, rulebook: Rulebook, row: Row, found: Labeled, config: RunnableConfig | None
-    ) -> Add | None:
+    async def _describe(self, rulebook: Rulebook, row: Row, config: RunnableConfig | None) -> Add | None:
         sentence = await _described(self._caller, rulebook.task, row, config)
         label = name_of(rulebook.task.labels, row.label)
         return Add(text=sentence, label=label, evidence=(row.id,), reason=_MISTAKE) if sentence else None

@@ -114,28 +114,6 @@ async def validate(
     return rulebook, found
 
 
-async def firmer(
-    training: Training, rulebook: Rulebook, before: Standing, config: RunnableConfig | None
-) -> tuple[Rulebook, list[Labeled]] | None:
-    """Learn what the checks of a checklist are worth on more training rows than each candidate is given.
-
-    Returns:
-        The rulebook and what it says of the validation rows, whose answers a cache has; None where it is no checklist,
-        or does worse there than before.
-    """
-    more = training.further(rulebook) if rulebook.is_checklist else []
-    if not more:
-        return None
-    fitted = await training.calibrate(rulebook.model_copy(update={"calibration": None}), config, more)
-    fitted, found = await validate(training, fitted, 0, len(training.validation), config)
-    predictions = [-1 if f.label is None else f.label for f in found]
-    after = Standing(predictions, likelihoods(training, fitted, found, 0))
-    worse = training.score(predictions) < training.score(before.predictions) or (
-        math.fsum(after.likelihoods) < math.fsum(before.likelihoods)
-    )
-    return None if worse else (fitted, found)
-
-
 def likelihoods(training: Training, rulebook: Rulebook, found: Sequence[Labeled], start: int) -> list[float]:
     """Return the log likelihood of the right label of validation rows, from the row `start` on; none for text."""
     if rulebook.scoring == "text":

@@ -30,6 +30,9 @@ from langchain_model_alignment.usage import Budget, Usage
 __all__ = ["Labeler", "TrainingHyperparameters", "create_labeler_graph", "print_checkpoint", "result_of"]
 
 
+_FOR_CHECKS = 3  # as many calibration rows for a checklist as for a bias
+
+
 class Labeler:
     """Trains classification prompts made of principles, and labels with them.
 
@@ -236,8 +239,9 @@ class Labeler:
         """Return what a run works with, from rows that are read and split."""
         calibration: list[Row] = []
         if self._caller.traits.logprobs and len(self.task.labels) <= MOST_LABELS:
-            # At most half, or no row would be left to make a mistake on.
-            most = min(self.hparams.n_calibration_examples, len(learning) // 2)
+            # The many weights of a checklist need more rows. At most half, or none would be left to make a mistake on.
+            wanted = self.hparams.n_calibration_examples * (_FOR_CHECKS if self._caller.traits.small else 1)
+            most = min(wanted, len(learning) // 2)
             calibration = stratified(learning, self.hparams.seed, "calibration")[:most]
         apart = {row.id for row in calibration}
         return Training(

@@ -55,7 +55,10 @@ class TrainingHyperparameters(Value):
     n_mining_examples: int = 32
     """Training rows that a step labels at least, to find mistakes."""
     n_calibration_examples: int = 40
-    """Training rows that each candidate's bias is learned on; only with log probabilities."""
+    """Training rows that each candidate's bias is learned on; only with log probabilities.
+
+    Three times as many, where there are, for what the checks of a small model's checklist are worth.
+    """
     n_screening_examples: int = 15
     """Training rows that candidates are sorted by, before they are raced; only for labels read as text."""
     n_evidence_examples: int = 8

@@ -26,7 +26,6 @@ from langchain_model_alignment.usage import Usage
 
 __all__ = ["Training"]
 
-_FURTHER = 2
 _READABLE = 0.9  # of the calibration rows; an answer that is none counts as an abstention
 _LAYOUTS: tuple[Layout, ...] = ("row", "question")
 _LOCAL_BLOCK, _BLOCK = 50, 32  # changing rulebooks costs a local model the reading of the new one
@@ -44,7 +43,7 @@ class Training:
         hparams: The settings.
         metric: What rulebooks are compared by.
         training: The rows that mistakes come from, without those that the bias is learned on.
-        calibration: The rows that the bias is learned on; none for labels read as text.
+        calibration: The rows that the bias and the worth of checks are learned on; none for labels read as text.
         validation: The rows that rulebooks are compared on, in the order in which they are raced.
         suggestions: Principles that people want to have tried; each step tries those that no step has yet.
         begun_with: The fingerprint of the rows that the run was begun with, where people have changed them since.
@@ -83,6 +82,11 @@ class Training:
             return self.begun_with
         rows = data_fingerprint(self.training, self.calibration, self.validation)
         return digest([self.task.fingerprint(), rows, [row.id for row in self.validation]])
+
+    @property
+    def first_rows(self) -> Sequence[Row]:
+        """The calibration rows that a bias alone is learned on."""
+        return self.calibration[: self.hparams.n_calibration_examples]
 
     @property
     def metric_name(self) -> str:
@@ -129,17 +133,14 @@ class Training:
         """Let the rulebooks of two trainings take turns with each other on a local server, which serves both."""
         self._turn = other._turn
 
-    async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None, more: Sequence[Row] = ()) -> Rulebook:
+    async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
         """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text.
 
-        In a checklist, a principle that describes single rows comes to speak for the label whose rows it is truest of.
-
-        Args:
-            rulebook: The rulebook.
-            config: LangChain's.
-            more: Training rows to learn on besides.
+        In a checklist, a principle that describes single rows comes to speak for the label whose rows it is truest of;
+        it is learned on all of them, a bias alone on the first of them.
         """
-        rows = [row for row in (*self.calibration, *more) if not rulebook.shows(row.text)]
+        known_rows = self.calibration if rulebook.is_checklist else self.first_rows
+        rows = [row for row in known_rows if not rulebook.shows(row.text)]
         if rulebook.scoring == "text" or rulebook.calibration is not None or not rows:
             return rulebook
         found, _ = await self.label(rulebook, rows, config)
@@ -157,22 +158,6 @@ class Training:
         loss = round((1 - silent) * fitted.loss + silent * math.log(n), 6)
         fitted = fitted.model_copy(update={"loss": loss, "of": rulebook.fingerprint()})
         return rulebook.model_copy(update={"calibration": fitted})
-
-    def fitted_as_candidates(self, rulebook: Rulebook) -> Rulebook:
-        """Return a rulebook without a calibration that was learned on more rows than those of candidates are."""
-        known = rulebook.calibration
-        if not rulebook.is_checklist or known is None or known.rows <= len(self.calibration):
-            return rulebook
-        return rulebook.model_copy(update={"calibration": None})
-
-    def further(self, rulebook: Rulebook) -> list[Row]:
-        """Return twice as many training rows again as the bias is learned on, none of which a principle is made from.
-
-        Those that the last step may have looked at come first: their answers are there.
-        """
-        made_from = {id for principle in rulebook.constitution for id in principle.evidence}
-        rows = [row for row in self.sample(rulebook.steps + 1) if row.id not in made_from]
-        return rows[: _FURTHER * len(self.calibration)]
 
     async def begin(self, config: RunnableConfig | None) -> Rulebook:
         """Return the empty rulebook, scored in the way and laid out in the form that fit this task and model.
@@ -194,7 +179,7 @@ class Training:
         scoring = scoring_for(self.caller, self.task)
         if scoring == "logprob" and self.caller.traits.small:
             checked = rulebook.model_copy(update={"scoring": "checks", "calibration": None})
-            found, _ = await self.label(checked, self.calibration, config)
+            found, _ = await self.label(checked, self.first_rows, config)
             whole = [f for f in found if f.signal is not None and all(f.signal.checks)]  # a line that is missing is 0
             if len(whole) >= _READABLE * len(found):
                 return checked

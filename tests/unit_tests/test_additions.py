@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
+from langchain_model_alignment import Budget
 from langchain_model_alignment.errors import ArtifactError, DataError, DataWarning
 from langchain_model_alignment.labeling.additions import Additions, Correction, Suggestion, check_suggestion
 from langchain_model_alignment.labeling.graph import create_training_graph
@@ -109,6 +110,17 @@ def test_a_run_that_has_ended_goes_on_with_one():
     after = trained(prepared(YAKS), steps=2, saver=saver)
     assert after["history"][: len(before["history"])] == before["history"]
     assert len(put_up(after, 2)) == 1
+
+
+def test_one_whose_step_the_budget_ended_is_put_up_again():
+    whole = trained(prepared(YAKS))
+    calls = sum(step["calls"] for step in whole["history"])
+    saver = InMemorySaver()
+    cut = trained(prepared(YAKS, budget=Budget(max_calls=calls - 40)), saver=saver)
+    assert [mine["rows"] < 18 for mine in put_up(cut, 1)] == [True]
+    after = trained(prepared(YAKS), steps=2, saver=saver)
+    assert [mine["rows"] for mine in put_up(after, 2)] == [18]
+    assert not any(YAKS.text in line for line in after["history"][2]["refused"])
 
 
 @pytest.mark.parametrize(("label", "text", "told"), [("maybe", "It barks.", "no label"), ("yes", "  ", "empty")])

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import pytest
-from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_model_alignment.constitution import Add
 from langchain_model_alignment.errors import ArtifactError, EditError
@@ -263,30 +262,17 @@ def test_what_a_person_said_of_a_label_stays_with_it():
     assert [p.label for p in checked(f"It names a {', '.join(ANIMALS)}.", "a person said so").checked()] == ["no"]
 
 
-def test_what_comes_out_weighs_its_checks_by_more_rows_than_each_candidate():
-    maker = maker_of(model=small_model(), hparams={"block_size": 10, "n_calibration_examples": 20})
-    training = maker.prepare(rows(160), rows(60, seed=1))
-    book = run_sync(training.calibrate(checklist(), None))
-    again = run_sync(training.calibrate(checklist(), None, training.further(book)))
-    assert (book.calibration.rows, again.calibration.rows) == (20, 60)  # type: ignore[union-attr]
-    trained = maker.train(rows(160), rows(60, seed=1), steps=1).rulebook
-    assert trained.calibration is not None
-    assert trained.calibration.rows == 60
+def test_a_checklist_is_fitted_on_three_times_the_rows_of_a_bias():
+    training = maker_of(model=small_model(), hparams={"n_calibration_examples": 20}).prepare(rows(200))
+    book, empty = (run_sync(training.calibrate(book, None)) for book in (checklist(), book_of({}, scoring="checks")))
+    assert (book.calibration.rows, empty.calibration.rows) == (60, 20)  # type: ignore[union-attr]
+    large = maker_of(model=LogprobModel(ChecklistWorld(), model_name="large")).prepare(rows(200))
+    assert len(large.calibration) == 40
 
 
-def test_the_rows_that_principles_are_made_from_say_nothing_of_their_worth():
-    training = maker_of(model=small_model()).prepare(rows(160))
-    first = training.sample(1)[0].id
-    book = Rulebook(task=TASK, scoring="checks").apply([Add(text="It names a cat.", label="yes", evidence=(first,))])
-    assert first not in [row.id for row in training.further(book)]
-
-
-def test_a_training_that_goes_on_compares_rulebooks_fitted_on_as_many_rows():
-    maker = maker_of(model=small_model(), hparams={"block_size": 10, "n_calibration_examples": 20})
-    training = maker.prepare(rows(160), rows(60, seed=1))
-    graph = create_training_graph(training).compile(checkpointer=InMemorySaver())
-    thread: Any = {"configurable": {"thread_id": "1"}}
-    for steps, known in ((1, 60), (2, 20)):
-        run_sync(graph.ainvoke({"steps": steps}, thread, interrupt_after=["begin"] if steps == 2 else None))
-        state = run_sync(graph.aget_state(thread)).values
-        assert state["candidates"][state["best"][0]]["rulebook"]["calibration"]["rows"] == known
+def test_all_rulebooks_of_a_training_are_fitted_on_the_same_rows():
+    result = maker_of(model=small_model(), hparams={"block_size": 10, "n_calibration_examples": 20}).train(
+        rows(160), rows(60, seed=1), steps=2
+    )
+    assert result.rulebook.calibration is not None
+    assert result.rulebook.calibration.rows == 60

@@ -114,7 +114,7 @@ def as_usual() -> TrainingResult:
 
 
 CRASHES = [
-    ("graph.first_principles", 1),
+    ("nodes.first_principles", 1),
     ("evaluate.validate", 1),
     ("evaluate.validate", 4),
     ("mutate.mine", 1),
