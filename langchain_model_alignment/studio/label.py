@@ -23,7 +23,7 @@ from langchain_model_alignment.studio.train_runs import Runs
 from langchain_model_alignment.studio.train_story import rulebook_list
 from langchain_model_alignment.studio.train_tables import Tables
 
-__all__ = ["add_label"]
+__all__ = ["add_label", "as_csv"]
 
 _DRAFT = "label-rows"
 _LISTED = 12  # sheets that were given before
@@ -51,7 +51,7 @@ def add_label(studio: Studio, runs: Runs, tables: Tables) -> None:
         except AlignmentError as error:
             return PlainTextResponse(str(error), 404)
         named = {"content-disposition": 'attachment; filename="labels.csv"'}
-        return StreamingResponse(_as_csv(job), media_type="text/csv; charset=utf-8", headers=named)
+        return StreamingResponse(as_csv(job), media_type="text/csv; charset=utf-8", headers=named)
 
     @ui.page("/label", title="Label · Studio")
     async def _home(run: str = "") -> None:
@@ -143,7 +143,7 @@ def _entry(job: LabelJob) -> None:
         chip("labeled", "good") if counts.asked == counts.rows else chip(f"{counts.asked:,} labeled")
 
 
-def _as_csv(job: LabelJob) -> Iterator[str]:
+def as_csv(job: LabelJob) -> Iterator[str]:
     """The rows with their labels, as a .csv, some at a time."""
     task = job.rulebook.task
     text = io.StringIO(newline="")

@@ -1,5 +1,6 @@
 """A sheet of rows as a page: what the model says of each, and where a person decides."""
 
+import time
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = ["sheet_page"]
 
 _PAGE = 20  # rows shown at once
 _LOOK = 0.4  # seconds between two looks at a sheet
+_SETTLED = 1.0  # seconds; a key that comes sooner after the rows moved was meant for another row
 _BUTTONS = 9  # labels that have a key of their own; the others are chosen from a list
 
 
@@ -41,6 +43,7 @@ class _View:
         self._places: list[ui.element] = []
         self._seen: dict[str, Any] = {}
         self._open: set[int] = set()
+        self._moved = -_SETTLED
 
     def show(self) -> None:
         """Show everything once; `look` keeps it up to date."""
@@ -74,6 +77,7 @@ class _View:
         untouched = self._at == 0 and not self._start and not any(row.given is not None for row in self._rows)
         if untouched and (self._changed("ended", self._job.running) or not all(row.asked for row in self._rows)):
             self._fill()
+            self._moved = time.monotonic()
 
     async def press(self, event: KeyEventArguments) -> None:
         """Do what a key stands for."""
@@ -93,7 +97,10 @@ class _View:
         elif key == "w" and self._rows:
             await self._why(self._at)
         elif key.isdecimal() and 1 <= int(key) <= min(_BUTTONS, len(self._labels)):
-            await self._give(self._at, int(key) - 1)
+            if time.monotonic() - self._moved < _SETTLED:
+                self._frame.say("The rows have moved just now; look, and press again.")
+            else:
+                await self._give(self._at, int(key) - 1)
 
     # -- above the rows ----------------------------------------------------------------------------------------
 

@@ -199,6 +199,8 @@ class TrainRun:
                 labeler = self.asked.labeler(writer, answerer, cache)
                 self._usage = labeler.usage
                 self._run = await asyncio.to_thread(self._prepared, labeler)
+                # What was suggested while the rows were read is in the file, and in its order.
+                self._run.suggestions[:] = self.added.suggestions
                 self._say("beginning")
                 await self._run.run(self)
                 self.record, self.state = self._run.record, self._run.state

@@ -129,6 +129,18 @@ async def test_two_people_at_one_principle_overwrite_nothing_unseen(tmp_path: Pa
         await sees(ann, "p1 reworded: Name two odd uses.")
 
 
+async def test_what_is_written_of_an_answer_that_has_gone_is_not_sent_unseen(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as (ann, person):
+        bob = person()
+        await bob.open(PAGE)
+        await press(bob, "Critique answer 1")
+        (await box(bob, "What should change?")).set_value("Too long.")
+        await criticise(ann, "The uses are ordinary.")
+        await press(bob, "Send critique")
+        await sees(bob, "Somebody else changed this prompt a moment ago")
+        await ann.should_not_see("Too long.")
+
+
 async def test_a_change_that_makes_an_earlier_answer_worse_is_asked_about_before_it_is_kept(tmp_path: Path) -> None:
     mind = Mind()
     async with at_work(tmp_path, mind) as (user, _):

@@ -1,7 +1,9 @@
 """What the Train and Label pages stand on: tables on disk, runs that go on, sheets of rows; without a browser."""
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +15,10 @@ from langchain_model_alignment.cli.app import app
 from langchain_model_alignment.errors import ConfigurationError, DataError, NotFoundError
 from langchain_model_alignment.labeling.additions import Suggestion
 from langchain_model_alignment.labeling.classifier import Labeled
+from langchain_model_alignment.studio.label import as_csv
 from langchain_model_alignment.studio.label_jobs import Jobs, pasted_rows
 from langchain_model_alignment.studio.label_sheet import Sheet
+from langchain_model_alignment.studio.train_run import TrainRun
 from langchain_model_alignment.studio.train_tables import Tables, safe_name
 from tests.fakes import ScriptedChatModel, http_error
 from tests.simulated import QUESTION, TASK, LogprobModel, LogprobWorld, SimulatedWorld, rows
@@ -227,6 +231,67 @@ async def test_a_file_without_the_column_is_said(tmp_path: Path, table: Path):
     job.start(label=False)
     await ended(job)
     assert "other.csv has no column 'text'" in job.problem
+
+
+async def test_reading_that_was_stopped_doubles_no_row_when_it_is_begun_again(tmp_path: Path):
+    runs, run = with_an_ended_run(tmp_path)
+    path = write(tmp_path / "many.csv", [{"text": f"a cat {n}"} for n in range(30_000)])
+    job = await Jobs(tmp_path / "sheets", runs).make(run, "many.csv", source=path)
+    job.start(label=False)
+    await until(lambda: job.sheet.counts().rows > 0 or not job.running)
+    await job.stop()
+    job.start(label=False)
+    await ended(job)
+    assert (job.sheet.counts().rows, job.problem, job.unread) == (30_000, "", False)
+
+
+async def test_a_rulebook_of_another_model_labels_nothing(tmp_path: Path):
+    runs, run = with_an_ended_run(tmp_path)
+    run.record = run.record.model_copy(update={"arguments": run.asked.model_copy(update={"model": "openai:other"})})
+    job = await Jobs(tmp_path / "sheets", runs).make(run, "pasted", rows=[{"text": "a cat"}])
+    job.start()
+    await ended(job)
+    assert "trained with the model openai:other" in job.problem
+    assert job.sheet.counts().asked == 0
+    with pytest.raises(ConfigurationError, match="openai:other"):
+        await job.explain(1)
+
+
+async def test_what_is_suggested_while_the_rows_are_read_is_tried_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _, run = with_an_ended_run(tmp_path)
+    prepared, may_go, there = TrainRun._prepared, threading.Event(), threading.Event()
+
+    def slowly(self: TrainRun, labeler: Any) -> Any:
+        found = prepared(self, labeler)
+        there.set()
+        may_go.wait(60)
+        return found
+
+    monkeypatch.setattr(TrainRun, "_prepared", slowly)
+    run.start(steps=2, max_calls=None)
+    await until(there.is_set)
+    await run.suggest(Suggestion(label="yes", text="The text speaks of a yak."))
+    may_go.set()
+    await ended(run)
+    assert [c["origin"] for c in run.history[2]["candidates"]].count("person") == 1
+
+
+async def test_values_are_written_as_they_are(tmp_path: Path):
+    runs, run = with_an_ended_run(tmp_path)
+    job = await Jobs(tmp_path / "sheets", runs).make(run, "pasted", rows=[{"text": 0}, {"text": None}, {"text": 0.5}])
+    assert [line.split(",")[0] for line in "".join(as_csv(job)).splitlines()[1:]] == ["0", "", "0.5"]
+
+
+async def test_a_sheet_that_cannot_be_read_hides_no_other(tmp_path: Path):
+    runs, run = with_an_ended_run(tmp_path)
+    jobs = Jobs(tmp_path / "sheets", runs)
+    kept, broken = [await jobs.make(run, name, rows=[{"text": "a cat"}]) for name in ("one", "two")]
+    broken.sheet.close()
+    (tmp_path / "sheets" / broken.id / "rows.sqlite").write_bytes(b"no database at all" * 99)
+    found = Jobs(tmp_path / "sheets", runs_of(tmp_path)).latest(5)
+    assert [job.id for job in found] == [kept.id]
 
 
 async def test_confidences_are_kept_where_the_model_tells_them(tmp_path: Path, table: Path):
