@@ -19,13 +19,16 @@ _GRACE = 10  # seconds for the requests that are being answered when the server 
 _EARLY = 1.0  # seconds in which a name that means nothing is told before the server starts
 
 
+Host = Annotated[str, typer.Option(help="The address; another than this machine's own needs a key.")]
+ModelName = Annotated[str, typer.Option(help="The model: local, provider:model, or a path to a .gguf.")]
+AlignmentModel = Annotated[str | None, typer.Option(help="The model that writes principles; the same, when absent.")]
+
+
 def run_serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 for any free one.")] = 8000,
-    host: Annotated[str, typer.Option(help="The address; another than this machine's own needs a key.")] = "127.0.0.1",
-    model: Annotated[str, typer.Option(help="The model: local, provider:model, or a path to a .gguf.")] = "local",
-    alignment_model: Annotated[
-        str | None, typer.Option(help="The model that writes principles; the same, when absent.")
-    ] = None,
+    host: Host = "127.0.0.1",
+    model: ModelName = "local",
+    alignment_model: AlignmentModel = None,
     rulebook: Annotated[
         list[str] | None, typer.Option(help="A rulebook.json to serve, as path or name=path; repeat for more.")
     ] = None,
@@ -59,15 +62,21 @@ def run_serve(
         checks=checks,
     )
     books = dict(_named(given) for given in rulebook or [])
-    answering = LoadingModel(model)
-    aligning = LoadingModel(alignment_model) if alignment_model else answering
+    answering, aligning = begin_loading(model, alignment_model)
     app = create_app(answering, alignment_model=aligning, rulebooks=books, settings=settings)
-    for one in {answering, aligning}:
-        one.start()
-        one.wait(_EARLY)
     asyncio.run(try_storage(database))
     Console(stderr=True).print(plain(f"Threads are kept in {_shown(database)}; Ctrl-C stops the server.", "dim"))
     uvicorn.run(app, host=host, port=port, access_log=False, timeout_graceful_shutdown=_GRACE)
+
+
+def begin_loading(model: str, alignment_model: str | None) -> tuple[LoadingModel, LoadingModel]:
+    """Return the models, whose weights come while the server starts; a name that means nothing is told at once."""
+    answering = LoadingModel(model)
+    aligning = LoadingModel(alignment_model) if alignment_model else answering
+    for one in {answering, aligning}:
+        one.start()
+        one.wait(_EARLY)
+    return answering, aligning
 
 
 async def try_storage(database: str) -> None:

@@ -12,24 +12,20 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from langchain_model_alignment.cli.serve import try_storage
+from langchain_model_alignment.cli.serve import AlignmentModel, Host, ModelName, begin_loading, try_storage
 from langchain_model_alignment.cli.show import plain
 from langchain_model_alignment.errors import ConfigurationError
-from langchain_model_alignment.integrations.serving.loading import LoadingModel
 from langchain_model_alignment.integrations.serving.settings import API_KEY, check_address
 
 _GRACE = 5  # seconds for what is under way when the studio is stopped
 _PATIENCE = 60  # seconds until the page is not opened any more
-_EARLY = 1.0  # seconds in which a name that means nothing is told before the page opens
 
 
 def run_studio(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 8080,
-    host: Annotated[str, typer.Option(help="The address; another than this machine's own needs a key.")] = "127.0.0.1",
-    model: Annotated[str, typer.Option(help="The model: local, provider:model, or a path to a .gguf.")] = "local",
-    alignment_model: Annotated[
-        str | None, typer.Option(help="The model that writes principles; the same, when absent.")
-    ] = None,
+    host: Host = "127.0.0.1",
+    model: ModelName = "local",
+    alignment_model: AlignmentModel = None,
     folder: Annotated[
         Path | None, typer.Option(help="Where everything is kept; a folder of this user, when absent.")
     ] = None,
@@ -47,12 +43,8 @@ def run_studio(
     key = os.environ.get(API_KEY)
     check_address(host, key)
     place = folder or _own_folder()
-    answering = LoadingModel(model)
-    aligning = LoadingModel(alignment_model) if alignment_model else answering
+    answering, aligning = begin_loading(model, alignment_model)
     app = create_studio(answering, place, alignment_model=aligning, key=key)
-    for one in {answering, aligning}:
-        one.start()
-        one.wait(_EARLY)
     asyncio.run(try_storage(str(place)))
     address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
     Console(stderr=True).print(plain(f"The studio is at {address}; all is kept in {place}. Ctrl-C stops it.", "dim"))

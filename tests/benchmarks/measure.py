@@ -5,13 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of a table."""
 
     what: str
-    bare: str
-    ours: str
     result: str
     reach: str = ""
     reached: bool | None = None
@@ -20,6 +18,21 @@ class Row:
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Finding):
+    """What we take, beside what the same work takes without us."""
+
+    bare: str
+    ours: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial(Finding):
+    """What was tried, and what came of it."""
+
+    tried: str
 
 
 async def interleaved(

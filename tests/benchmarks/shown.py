@@ -4,15 +4,17 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from tests.benchmarks.measure import Row
+from tests.benchmarks.measure import Finding, Row
 
 PACKAGES = ("langchain-model-alignment", "langchain-core", "langgraph", "pydantic")
 
@@ -41,14 +43,23 @@ def describe() -> dict[str, str]:
     }
 
 
-def as_table(rows: list[Row], about: dict[str, str]) -> Table:
-    """Lay the numbers out; red is missed, green is reached."""
-    table = Table("what", title=as_line(about), title_justify="left")
-    for heading in ("bare", "ours", "result", "reach"):
-        table.add_column(heading, justify="right")
+def as_table(
+    rows: Sequence[Finding], about: dict[str, str], measured: Sequence[str] = ("bare", "ours"), **layout: Any
+) -> Table:
+    """Lay the findings out; red is missed, green is reached.
+
+    Args:
+        rows: The findings.
+        about: When and on what they were taken.
+        measured: The fields that stand between what was done and what came of it.
+        layout: Options of the table.
+    """
+    table = Table("what", title=as_line(about), title_justify="left", **layout)
+    for heading in (*measured, "result", "reach"):
+        table.add_column(heading, justify="left" if layout else "right")
     for row in rows:
         colour = {True: "green", False: "red", None: ""}[row.reached]
-        table.add_row(row.what, row.bare, row.ours, f"[{colour}]{row.result}[/]" if colour else row.result, row.reach)
+        table.add_row(row.what, *(getattr(row, name) for name in measured), Text(row.result, colour), row.reach)
     return table
 
 

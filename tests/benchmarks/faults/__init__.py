@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks.faults.table import Line, as_table
-from tests.benchmarks.shown import describe, write_json
+from tests.benchmarks.measure import Trial
+from tests.benchmarks.shown import as_table, describe, write_json
 
-Found = tuple[list[Line], dict[str, Any]]
+Found = tuple[list[Trial], dict[str, Any]]
 """Lines of the table, and what a picture is drawn of."""
 
 
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    console, lines, drawn = Console(), list[Line](), dict[str, Any]()
+    console, lines, drawn = Console(), list[Trial](), dict[str, Any]()
     for name in options.only:
         with console.status(f"measuring {name} …"):
             more, figures = PARTS[name](options)
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
         drawn |= figures
         if options.out:  # after each part: a part takes minutes
             write_json({**describe(), "lines": [line.as_json() for line in lines], **drawn}, options.out)
-    console.print(as_table(lines, describe()))
+    console.print(as_table(lines, describe(), ["tried"], show_lines=True))
     if options.picture:
         from tests.benchmarks.faults.picture import draw
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from langchain_model_alignment.errors import AlignmentError
 from tests.benchmarks.faults import targets
-from tests.benchmarks.faults.table import Line
 from tests.benchmarks.faults.watch import watched
+from tests.benchmarks.measure import Trial
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Target:
     share: float
 
 
-def measure(inputs: int, number: int) -> list[Line]:
+def measure(inputs: int, number: int) -> list[Trial]:
     """Feed every target with its share."""
     logging.disable()  # what is odd is said in a log or a warning: ten thousand times
     try:
@@ -44,7 +44,7 @@ def measure(inputs: int, number: int) -> list[Line]:
         logging.disable(logging.NOTSET)
 
 
-def feed(target: Target, inputs: int, number: int) -> Line:
+def feed(target: Target, inputs: int, number: int) -> Trial:
     """Feed one target."""
     tried = refused = 0
 
@@ -72,7 +72,7 @@ def feed(target: Target, inputs: int, number: int) -> Line:
         except Exception as error:  # noqa: BLE001 (a finding, and the table tells it)
             broken = _first_line(error)
     run = f"; EXECUTED {', '.join(sorted(set(executed)))}" if executed else ""
-    return Line(
+    return Trial(
         what=f"hostile {target.name}",
         tried=f"{tried:,} inputs",
         result=(f"{refused:,} refused in a sentence, no other error" if not broken else f"broke: {broken}") + run,

@@ -16,7 +16,7 @@ from langchain_model_alignment.labeling.classifier import Classifier
 from langchain_model_alignment.labeling.precedents import Precedent
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.task import as_text, truncate
-from tests.benchmarks.faults.table import Line
+from tests.benchmarks.measure import Trial
 from tests.simulated import TASK, LogprobModel, LogprobWorld, book_of
 
 Request = Callable[[str], Sequence[BaseMessage]]
@@ -108,7 +108,7 @@ def requests() -> dict[str, Request]:
     return found
 
 
-def measure() -> list[Line]:
+def measure() -> list[Trial]:
     """Put all words into all requests."""
     made, broken = 0, []
     for name, request in requests().items():
@@ -118,7 +118,7 @@ def measure() -> list[Line]:
                 broken.append(f"{name}: {fault}")
     held = not broken
     return [
-        Line(
+        Trial(
             what="rows, feedback and answers that hold our own delimiters, instructions, codes and forms",
             tried=f"{made:,} requests",
             result="the structure is the same in each" if held else f"{len(broken)} changed: {broken[0]}",

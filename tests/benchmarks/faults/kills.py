@@ -18,8 +18,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from tests.benchmarks.faults.jobs import JOBS, Job, in_folder, prepare
-from tests.benchmarks.faults.table import Line
 from tests.benchmarks.faults.wire import Arrival, Notes, noting
+from tests.benchmarks.measure import Trial
 
 LATENCY = 0.01
 ON_THE_WAY = 1.0  # seconds in which an answer that was sent may still not be on the other side's disk
@@ -59,13 +59,13 @@ class Killed:
     other: int = 0
     failed: list[str] = field(default_factory=list)
 
-    def line(self) -> Line:
+    def line(self) -> Trial:
         """Return the table's line."""
         held = not (self.late or self.missing or self.other or self.failed) and self.repeated <= self.allowed
         again = f"{self.repeated} calls made again, {self.late} of them although their answer was there"
         lost = f"{self.missing} calls lost, {self.other} results other than undisturbed"
         failed = f"; {len(self.failed)} processes failed: {self.failed[0]}" if self.failed else ""
-        return Line(
+        return Trial(
             what=f"SIGKILL of {self.job.name}, and the same command again",
             tried=f"{len(self.kills)} kills, {self.runs} runs to the end",
             result=f"{again}; {lost}{failed}",

@@ -31,7 +31,7 @@ from tests.benchmarks.faults.loop import ITEMS, THREAD, says
 from tests.benchmarks.faults.model import faulty_model
 from tests.benchmarks.faults.plan import Plan
 from tests.benchmarks.faults.server import LATE, serving
-from tests.benchmarks.faults.table import Line
+from tests.benchmarks.measure import Trial
 from tests.simulated import QUESTION, book_of, rows
 
 SHARE = 0.3
@@ -41,7 +41,7 @@ MANY_ROWS, MANY_WIDTH = 10_000, 128
 _TURNS = 200  # after which a loop has not ended
 
 
-def measure(seed: int) -> tuple[list[Line], Counter[str]]:
+def measure(seed: int) -> tuple[list[Trial], Counter[str]]:
     """Run all of them; the faults that were given are added up."""
     lines, given = [], Counter[str]()
     for way in (_training, _feedback, _labeling):
@@ -55,7 +55,7 @@ def measure(seed: int) -> tuple[list[Line], Counter[str]]:
     return lines, given + plan.given
 
 
-def _training(model: BaseChatModel, plan: Plan) -> Line:
+def _training(model: BaseChatModel, plan: Plan) -> Trial:
     usage, table, validation = Usage(), rows(90, 1), rows(40, 2)
     maker = Labeler(["text"], "label", ["yes", "no"], QUESTION, Caller(model, gate=Gate(WIDTH), usage=usage))
     start = book_of({"yes": ["The text speaks of a cat."]}, scoring="logprob")
@@ -74,7 +74,7 @@ def _training(model: BaseChatModel, plan: Plan) -> Line:
     )
 
 
-def _feedback(model: BaseChatModel, plan: Plan) -> Line:
+def _feedback(model: BaseChatModel, plan: Plan) -> Trial:
     failed, turns, done = Counter[str](), 0, False
     caller = Caller(model, gate=Gate(WIDTH))
     graph: Any = create_feedback_graph(caller).compile(checkpointer=InMemorySaver())
@@ -112,16 +112,16 @@ def _lost(state: Mapping[str, Any]) -> list[str]:
     return lost + [part for part in ("THE ITEM", '{"uses": []}') if part not in text]
 
 
-def _labeling(model: BaseChatModel, plan: Plan) -> Line:
+def _labeling(model: BaseChatModel, plan: Plan) -> Trial:
     return _labeled("a labeling by a server that fails", Caller(model, gate=Gate(WIDTH)), HTTP_ROWS, plan)
 
 
-def _many(plan: Plan) -> Line:
+def _many(plan: Plan) -> Trial:
     caller = Caller(faulty_model(plan), gate=Gate(MANY_WIDTH))
     return _labeled(f"a labeling by a model that fails, {MANY_WIDTH} in flight", caller, MANY_ROWS, plan)
 
 
-def _labeled(what: str, caller: Caller, count: int, plan: Plan) -> Line:
+def _labeled(what: str, caller: Caller, count: int, plan: Plan) -> Trial:
     """Label a file, then give the same command again: only what failed is asked again."""
     table = rows(count, 3)
     with tempfile.TemporaryDirectory() as folder:
@@ -157,9 +157,16 @@ def _is_told(found: FileLabels) -> bool:
     return len([json.loads(line) for line in lines]) == failed
 
 
-def _line(what: str, plan: Plan, result: str, held: bool) -> Line:
+def _line(what: str, plan: Plan, result: str, held: bool) -> Trial:
     tried = f"{plan.calls:,} calls, {plan.given.total():,} faults"
-    return Line(what, tried, result, "ends, tells, loses nothing", held, float(plan.given.total()))
+    return Trial(
+        what=what,
+        tried=tried,
+        result=result,
+        reach="ends, tells, loses nothing",
+        reached=held,
+        value=float(plan.given.total()),
+    )
 
 
 def _told(counted: Mapping[str, int]) -> str:
