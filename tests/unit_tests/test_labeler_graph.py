@@ -163,6 +163,30 @@ def test_a_run_that_died_goes_on_and_ends_with_the_same_rulebook(
     assert [record["score"] for record in resumed.history] == [record["score"] for record in whole.history]
 
 
+class DyingSaver(InMemorySaver):
+    """Keeps the writes of each step, and lets the process die before it writes down a checkpoint."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.left = [left]  # LangGraph works with a copy of a saver
+
+    async def aput(self, *args: Any, **kwargs: Any) -> Any:
+        self.left[0] -= 1
+        if not self.left[0]:
+            raise CrashError
+        return await super().aput(*args, **kwargs)
+
+
+@pytest.mark.parametrize("checkpoint", range(3, 17))
+def test_a_run_that_died_between_a_steps_writes_and_its_checkpoint_does_not_begin_anew(checkpoint: int):
+    whole, saver = as_usual(), DyingSaver(checkpoint)
+    with pytest.raises(CrashError):
+        maker_of().train(TABLE, steps=2, checkpointer=saver)
+    resumed = maker_of().train(TABLE, steps=2, checkpointer=saver)
+    assert resumed.rulebook.to_json() == whole.rulebook.to_json()
+    assert [(r["step"], r["score"]) for r in resumed.history] == [(r["step"], r["score"]) for r in whole.history]
+
+
 def test_a_run_that_died_repeats_no_call_that_was_answered(monkeypatch: pytest.MonkeyPatch):
     from langchain_model_alignment.cache import MemoryCache
 
