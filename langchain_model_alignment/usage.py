@@ -1,5 +1,6 @@
 """What model calls used, and the budgets that end a run."""
 
+import sys
 import threading
 import time
 from typing import Any, Self
@@ -154,6 +155,14 @@ class Budget(BaseModel):
             Money, in the currency of the prices.
         """
         return (input_tokens * (self.input_price or 0.0) + output_tokens * (self.output_price or 0.0)) / 1_000_000
+
+    def calls_left(self, usage: Usage) -> int:
+        """Return how many calls may still be made; as good as endless without `max_calls`.
+
+        Args:
+            usage: What was used so far.
+        """
+        return sys.maxsize if self.max_calls is None else max(0, self.max_calls - usage.calls)
 
     def check(self, usage: Usage) -> None:
         """Refuse when a limit is reached.

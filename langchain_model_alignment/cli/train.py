@@ -115,6 +115,7 @@ def run_train(
             max_precedents=max_precedents,
             concurrency=concurrency,
             budget=budget.model_dump(),
+            sized_for=max_calls,
         )
         what = asked.labeling_task()
         make_metric(metric.value, what, pos_label)
@@ -130,6 +131,7 @@ def run_train(
     old = folder.record()
     if old is not None:
         folder.check(old, record)
+        asked.sized_for = old.arguments.sized_for
     trained = old is not None and _is_done(console, folder, old, asked, budget)
     if old is not None and trained:
         record = old

@@ -21,7 +21,7 @@ from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.running import run_training
 from langchain_model_alignment.labeling.scorecard import Scorecard, make_metric, make_scorecard
 from langchain_model_alignment.labeling.scoring import MOST_LABELS
-from langchain_model_alignment.labeling.splits import check_labels, set_apart, stratified, without_shared
+from langchain_model_alignment.labeling.splits import at_most, check_labels, set_apart, stratified, without_shared
 from langchain_model_alignment.labeling.task import LabelingTask, LabelValue, Row, Table
 from langchain_model_alignment.labeling.training import Training
 from langchain_model_alignment.loop import run_sync
@@ -46,7 +46,7 @@ class Labeler:
         ordered: Whether `label_values` stand in order; the scorecard then tells how far off labels are.
         hparams: Settings that differ from the defaults, as an object or a dict.
         max_concurrency: How many calls run at once.
-        budget: What the whole object may spend.
+        budget: What the whole object may spend. Few `max_calls` make the samples smaller that are not set by `hparams`.
         cache: Where answers are kept; in memory by default.
         proposer: What turns mistakes into edits; by default what fits the model that writes.
 
@@ -81,7 +81,7 @@ class Labeler:
         cache: AnswerCache | None = None,
         proposer: Proposer | None = None,
     ) -> None:
-        self.hparams = _hyperparameters(hparams)
+        self.hparams = _hyperparameters(hparams).sized_for(None if budget is None else budget.max_calls)
         self.task = LabelingTask(
             input_names=tuple(input_names) if not isinstance(input_names, str) else (input_names,),
             label_name=label_name,
@@ -229,6 +229,7 @@ class Labeler:
             learning, validation = set_apart(rows, self.hparams.n_validation_examples, seed)
         else:
             learning, validation = rows, without_shared(rows, self.task.read(validation_data))
+            validation = at_most(self.hparams.max_validation_examples, validation, seed)
         if not validation:
             raise DataError(
                 f"{len(rows)} training rows are too few to set some apart; give more, or a table to validate on."

@@ -34,6 +34,7 @@ from langchain_model_alignment.tracing import marked, tell
 __all__ = ["Nodes"]
 
 _NO_PLACE = "gained less than others on training rows"
+_TOO_FEW = "The calls left in the budget do not pay for another step; raise max_calls to go on."
 _LUCK = "ahead by no more than luck, which is not enough for a precedent"
 _FINALISTS = 2  # the combination among them
 _COMBINED = 3  # edits in a combination
@@ -174,7 +175,8 @@ class Nodes:
         made = [("person", *pair) for pair in kept]
         refused += no
         pool = [("proposal", p) for p in proposals.found[: hparams.max_candidates]]
-        for origin, proposal in [*pool, *((o, p) for o, p in extra if p is not None)]:
+        pool += [(origin, p) for origin, p in extra if p is not None]
+        for origin, proposal in pool[: max(1, self._training.affordable(rulebook))]:
             kept, no = mutate.refine(self._training, rulebook, [proposal], known)
             refused += no
             made += [(origin, *pair) for pair in kept]
@@ -304,7 +306,11 @@ class Nodes:
         record, usage = self._ledger.close_step({**state, "candidates": candidates}, best[0])
         wrong = current["wrong"] if step and self._all_seen(state) else None
         patience = self._training.hparams.patience
-        why = state["budget"] or select.why_stop(step, state.get("steps", 1), idle, patience, wrong)
+        why = budget = state["budget"]
+        if not why:
+            why = select.why_stop(step, state.get("steps", 1), idle, patience, wrong)
+        if not why and self._training.affordable(finished[best[0]][0]) < 1:
+            why = budget = _TOO_FEW
         self._tell({"type": "step", "record": record, "usage": usage.model_dump()})
         if why:
             self._tell({"type": "end", "why": why})
@@ -323,6 +329,7 @@ class Nodes:
             "candidates": kept,  # type: ignore[typeddict-item]  # the reducer takes None out
             "history": [*state["history"], record],
             "usage": usage.model_dump(),
+            "budget": budget,
             "stopped": why,
             **(self._put_up_again(state) if state["budget"] else {}),
         }

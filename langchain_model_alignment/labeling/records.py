@@ -18,6 +18,17 @@ from langchain_model_alignment.usage import Usage
 __all__ = ["CandidateRecord", "Mistake", "StepRecord", "TrainingHyperparameters", "TrainingResult"]
 
 
+_LEAST = 5  # rows; fewer tell nothing
+_SIZES = {
+    "n_calibration_examples": 9,
+    "n_validation_examples": 6,
+    "max_validation_examples": 6,
+    "n_mining_examples": 20,
+    "n_evidence_examples": 40,
+}
+"""Into how many parts a budget of calls is cut, for the most rows that one purpose may take."""
+
+
 class TrainingHyperparameters(Value):
     """How a rulebook is trained; the names and defaults of model-alignment 0.3, and what it lacked.
 
@@ -45,6 +56,8 @@ class TrainingHyperparameters(Value):
     """For `f1_binary`: the label whose F1 counts; the first one by default."""
     n_validation_examples: int = 100
     """Training rows set apart (at most 30%) where no validation table is given."""
+    max_validation_examples: int | None = None
+    """Rows of a validation table that rulebooks are compared on, at most; all, by default."""
     truncation_length: int | None = 100
     """The most words of each input."""
     max_candidates: int = 6
@@ -85,12 +98,34 @@ class TrainingHyperparameters(Value):
             *(("n_validation_examples", 1), ("max_candidates", 1), ("max_principles_per_label", 1), ("patience", 1)),
             *(("n_mining_examples", 1), ("n_calibration_examples", 2), ("n_screening_examples", 0)),
             *(("n_evidence_examples", 0), ("block_size", 1), ("max_precedents", 0)),
+            ("max_validation_examples", 1),
         ):
             if (given := getattr(self, name)) is not None and given < least:
                 raise DataError(f"The hyperparameter {name} is {given}; give at least {least}.")
         if isinstance(self.score_fn, str) and self.score_fn not in METRICS:
             raise DataError(f"There is no score_fn {self.score_fn!r}; take one of {', '.join(METRICS)}, or a function.")
         return self
+
+    def sized_for(self, max_calls: int | None) -> Self:
+        """Return the settings with which so many calls pay for a beginning that is fitted and scored.
+
+        A ninth of the calls is the most that a layout or a bias may cost (a checklist is fitted on three times as many
+        rows), a sixth the most that a score may; the rest is for steps. What was set by hand stays as it is.
+
+        Args:
+            max_calls: What the run may spend; without a limit the defaults stand.
+
+        Example:
+            >>> TrainingHyperparameters(n_mining_examples=8).sized_for(300).n_calibration_examples
+            33
+        """
+        sizes = {name: getattr(self, name) for name in _SIZES}
+        if max_calls is not None:
+            for name, share in _SIZES.items():
+                if name not in self.model_fields_set:
+                    most = max(_LEAST, max_calls // share)
+                    sizes[name] = most if sizes[name] is None else min(sizes[name], most)
+        return self.model_copy(update=sizes)
 
     @field_validator("pos_label", mode="before")
     @classmethod

@@ -43,6 +43,8 @@ class Asked(BaseModel):
     max_precedents: int = 0
     concurrency: int = 32
     budget: dict[str, float | None]
+    sized_for: int | None = None
+    """The calls that the run was begun with: by them its samples were sized, which stay when the budget is raised."""
 
     def hyperparameters(self) -> TrainingHyperparameters:
         """Return the settings that are asked for.
@@ -56,7 +58,7 @@ class Asked(BaseModel):
             pos_label=self.pos_label,
             evaluation=self.evaluation,
             max_precedents=self.max_precedents,
-        )
+        ).sized_for(self.sized_for)
 
     def labeling_task(self) -> LabelingTask:
         """Return the task that is asked about.

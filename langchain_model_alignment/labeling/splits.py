@@ -9,7 +9,7 @@ from langchain_model_alignment.constitution import digest
 from langchain_model_alignment.errors import DataError, DataWarning
 from langchain_model_alignment.labeling.task import LabelingTask, Row
 
-__all__ = ["blocks_of", "data_fingerprint", "set_apart", "stratified", "without_shared"]
+__all__ = ["at_most", "blocks_of", "data_fingerprint", "set_apart", "stratified", "without_shared"]
 
 _MOST_SHARE = 0.3
 
@@ -78,6 +78,15 @@ def without_shared(training: Sequence[Row], validation: Sequence[Row]) -> list[R
         message = f"{n} validation rows are among the training rows and were left out of validation."
         warnings.warn(message, DataWarning, stacklevel=4)
     return kept
+
+
+def at_most(n: int | None, validation: Sequence[Row], seed: int) -> list[Row]:
+    """Return so many of the validation rows, the labels in their shares, saying so once where some are left out."""
+    if n is None or n >= len(validation):
+        return list(validation)
+    message = f"Rulebooks are compared on {n} of the {len(validation)} validation rows; a larger budget pays for more."
+    warnings.warn(message, DataWarning, stacklevel=4)
+    return stratified(validation, seed, "blocks")[:n]
 
 
 def check_labels(task: LabelingTask, rows: Sequence[Row]) -> None:

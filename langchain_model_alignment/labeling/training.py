@@ -1,6 +1,7 @@
 """What a training run works with: the models, the rows and the settings, closed over by every step."""
 
 import math
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -128,6 +129,16 @@ class Training:
         if self.writer.usage is not self.caller.usage:
             total.add(**self.writer.usage.snapshot().model_dump())
         return total
+
+    def affordable(self, rulebook: Rulebook) -> int:
+        """Return how many candidates a step from this rulebook may try, so that the calls left pay for their race."""
+        left = sys.maxsize if self.caller.budget is None else self.caller.budget.calls_left(self.caller.usage)
+        if rulebook.scoring == "text":
+            each = self.hparams.n_screening_examples
+        else:
+            each = len(self.calibration if rulebook.is_checklist else self.first_rows)
+        others = self.hparams.n_mining_examples + self.hparams.n_evidence_examples + len(self.validation)
+        return (left - others) // max(1, each)
 
     def take_turns_with(self, other: "Training") -> None:
         """Let the rulebooks of two trainings take turns with each other on a local server, which serves both."""

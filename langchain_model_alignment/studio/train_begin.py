@@ -144,6 +144,7 @@ class _Begin:
             self._frame.say("Choose the column with the right answer; it must hold two labels at least.", "problem")
             return
         self._go.disable()
+        calls = int(self._calls.value) if self._calls.value else None
         try:
             asked = Asked(
                 data=str(self._file.path),
@@ -154,10 +155,11 @@ class _Begin:
                 model=self._runs.model.name,
                 train_model=None if self._runs.writer is self._runs.model else self._runs.writer.name,
                 steps=int(self._steps.value or _STEPS),
-                budget=Budget(max_calls=int(self._calls.value) if self._calls.value else None).model_dump(),
+                budget=Budget(max_calls=calls).model_dump(),
+                sized_for=calls,
             )
             run = await self._runs.begin(self._file.path, asked)
-            run.start(steps=asked.steps, max_calls=run.asked.budget["max_calls"])  # type: ignore[arg-type]
+            run.start(steps=asked.steps, max_calls=calls)
         except AlignmentError as error:
             self._frame.say(str(error), "problem")
             self._go.enable()

@@ -114,9 +114,9 @@ def test_a_run_that_has_ended_goes_on_with_one():
 
 def test_one_whose_step_the_budget_ended_is_put_up_again():
     whole = trained(prepared(YAKS))
-    calls = sum(step["calls"] for step in whole["history"])
+    tokens = sum(step["tokens"] for step in whole["history"])
     saver = InMemorySaver()
-    cut = trained(prepared(YAKS, budget=Budget(max_calls=calls - 40)), saver=saver)
+    cut = trained(prepared(YAKS, budget=Budget(max_tokens=tokens * 2 // 3)), saver=saver)
     assert [mine["rows"] < 18 for mine in put_up(cut, 1)] == [True]
     after = trained(prepared(YAKS), steps=2, saver=saver)
     assert [mine["rows"] for mine in put_up(after, 2)] == [18]

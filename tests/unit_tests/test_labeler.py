@@ -249,9 +249,37 @@ def test_a_budget_of_calls_is_never_exceeded_and_ends_with_the_best_so_far(limit
 def test_a_budget_with_calls_in_flight_is_never_exceeded():
     model = model_of(latency=0.002)
     result = maker_of(model=model, budget=Budget(max_calls=150)).train(rows(100), steps=9)
-    assert model.calls == 150
-    assert "max_calls=150" in result.stopped_because
+    assert 100 < model.calls <= 150
+    assert "max_calls" in result.stopped_because
     assert result.history[-1]["best"]
+
+
+@pytest.mark.parametrize("model", [model_of, lambda: LogprobModel(LogprobWorld()), small_model], ids=WAYS)
+@pytest.mark.parametrize("max_calls", [120, 300])
+def test_few_calls_pay_for_a_beginning_that_is_fitted_and_scored(model: Any, max_calls: int):
+    asked = model()
+    maker = maker_of(model=asked, budget=Budget(max_calls=max_calls))
+    with pytest.warns(DataWarning, match=f"on {max_calls // 6} of the 200 validation rows"):
+        result = maker.train(rows(400), rows(200, seed=1), steps=9)
+    first, *steps = result.history
+    assert [c["rows"] for c in first["candidates"]] == [max_calls // 6] * 2
+    assert all(step["candidates"] for step in steps)  # none was begun that could not be paid for
+    assert asked.calls <= max_calls
+
+
+def test_a_step_that_the_calls_left_do_not_pay_for_is_not_begun():
+    asked = small_model()
+    result = maker_of(model=asked, budget=Budget(max_calls=300)).train(rows(400), steps=9)
+    assert result.stopped_because.endswith("do not pay for another step; raise max_calls to go on.")
+    assert len(result.history) == 1
+    assert 240 < asked.calls <= 300
+
+
+def test_what_is_set_by_hand_is_not_sized_by_the_budget():
+    by_hand = {"n_calibration_examples": 40, "n_validation_examples": 90}
+    maker = maker_of(budget=Budget(max_calls=60), hparams=by_hand)
+    assert maker.hparams.model_dump(include=set(by_hand)) == by_hand
+    assert maker.hparams.n_mining_examples == 5
 
 
 def test_answers_in_flight_when_the_budget_ends_are_kept():

@@ -8,18 +8,6 @@ from langchain_model_alignment.local.chat import make_chat_model
 from langchain_model_alignment.loop import run_sync
 from tests.benchmarks.peers.jobs import Job, Result, answer
 
-# Made for about 300 calls, which the defaults would spend before the first race: 40 to choose the layout and learn the
-# bias, 20 to 40 to see whether the model keeps to a checklist and learn its weights, 60 to score what training begins
-# with, some 100 for a step until its candidates are sorted, and 20 or 30 for each one that is raced.
-SMALL_BUDGET: dict[str, Any] = {
-    "n_calibration_examples": 20,
-    "n_mining_examples": 16,
-    "n_incorrect_predictions_to_sample": 2,
-    "max_candidates": 3,
-    "n_evidence_examples": 2,
-    "block_size": 20,
-}
-VALIDATION = 30
 STEPS = 5
 ABLATIONS: dict[str, dict[str, Any]] = {"no racing": {"evaluation": "full"}, "no evidence": {"n_evidence_examples": 0}}
 
@@ -32,13 +20,11 @@ def work(job: Job) -> Result:
         return _labeled(maker, maker.rulebook({}), job)
     if way == "zero-shot calibrated":
         # The bias on as many rows as by default; the layout is chosen on the same ones.
-        maker = _maker(job, "train_url", n_calibration_examples=40)
-        training = maker.prepare(_learning(job), _compared(job))
+        training = _maker(job, "train_url").prepare(job["train"], job["validation"])
         return _labeled(_maker(job, "test_url"), run_sync(training.begin(None)), job)
     kind: Any = MixtureOfExperts if way == "mixture" else Labeler
-    settings = {**SMALL_BUDGET, **ABLATIONS.get(way, {})}
-    maker = _maker(job, "train_url", kind, budget=Budget(max_calls=job["budget"]), **settings)
-    result = maker.train(_learning(job), _compared(job), steps=STEPS)
+    maker = _maker(job, "train_url", kind, budget=Budget(max_calls=job["budget"]), **ABLATIONS.get(way, {}))
+    result = maker.train(job["train"], job["validation"], steps=STEPS)
     found = _labeled(_maker(job, "test_url", kind), result.rulebook, job)
     return {**found, "notes": {"stopped": result.stopped_because, "steps": len(result.history) - 1}}
 
@@ -64,15 +50,6 @@ def _maker(job: Job, url: str, kind: Any = Labeler, budget: Budget | None = None
 def _labeled(maker: Any, made: Any, job: Job) -> Result:
     found = maker.infer_checkpoint(made, [{"text": text} for text in job["test"]])
     return {"predictions": [prediction["prediction"] for prediction in found], "made": made.as_text()}
-
-
-def _compared(job: Job) -> list[dict[str, str]]:
-    return job["validation"][:VALIDATION]
-
-
-def _learning(job: Job) -> list[dict[str, str]]:
-    """Every labeled row that is not compared on."""
-    return [*job["train"], *job["validation"][VALIDATION:]]
 
 
 if __name__ == "__main__":
