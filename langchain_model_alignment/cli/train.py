@@ -17,6 +17,7 @@ from langchain_model_alignment.cli.training import TrainingRun
 from langchain_model_alignment.errors import AlignmentError, ArtifactError, BudgetError, DataError
 from langchain_model_alignment.labeling.labeled_tables import Rows, about, labels_in, read_table
 from langchain_model_alignment.labeling.records import TrainingResult
+from langchain_model_alignment.labeling.run import read_state
 from langchain_model_alignment.labeling.run_folder import Asked, Record, RunFolder
 from langchain_model_alignment.labeling.scorecard import make_metric
 from langchain_model_alignment.labeling.splits import check_labels, data_fingerprint
@@ -131,7 +132,8 @@ def run_train(
     old = folder.record()
     if old is not None:
         folder.check(old, record)
-        asked.sized_for = old.arguments.sized_for
+        if run_sync(read_state(folder)).get("best"):  # what was scored on its rows is compared on them further
+            asked.sized_for = old.arguments.sized_for
     trained = old is not None and _is_done(console, folder, old, asked, budget)
     if old is not None and trained:
         record = old

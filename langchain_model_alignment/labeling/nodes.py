@@ -89,7 +89,11 @@ class Nodes:
         """Put up what training begins with; a run that ended goes on from where it stood."""
         steps = state.get("steps", 1)
         if state.get("best"):
-            return {"stopped": "" if state["step"] < steps else state["stopped"], "budget": "", "idle": 0}
+            best = Rulebook.model_validate(state["candidates"][state["best"][0]]["rulebook"])
+            if state["step"] >= steps:
+                return {"stopped": state["stopped"], "budget": "", "idle": 0}
+            why = "" if self._pays_for_a_step(best) else _TOO_FEW
+            return {"stopped": why, "budget": why, "idle": 0}
         given = state.get("rulebook")
         started: dict[str, CandidateState] = {}
         budget = ""
@@ -309,7 +313,7 @@ class Nodes:
         why = budget = state["budget"]
         if not why:
             why = select.why_stop(step, state.get("steps", 1), idle, patience, wrong)
-        if not why and self._training.affordable(finished[best[0]][0]) < 1:
+        if not why and not self._pays_for_a_step(finished[best[0]][0]):
             why = budget = _TOO_FEW
         self._tell({"type": "step", "record": record, "usage": usage.model_dump()})
         if why:
@@ -349,6 +353,10 @@ class Nodes:
         words = {edit.text for proposal in proposals for edit in proposal.edits if isinstance(edit, Add)}
         first = next(at for at, said in enumerate(self._training.suggestions) if said.text in words)
         return {"suggested": min(first, state["suggested"]), "tried": sorted(set(state["tried"]) - untried)}
+
+    def _pays_for_a_step(self, rulebook: Rulebook) -> bool:
+        """Whether the calls that are left pay for a step from this rulebook."""
+        return self._training.affordable(rulebook) >= 1
 
     def _is_scored(self, candidate: CandidateState) -> bool:
         """Whether a candidate was scored on all validation rows."""

@@ -138,13 +138,14 @@ class FolderRun:
         steps = self.record.arguments.steps
         state = await graph.aget_state(_THREAD)
         values = state.values  # `state.next` leaves out a step that was killed after its writes; its tasks do not
-        if values.get("data", self._training.fingerprint) != self._training.fingerprint:
+        others = values.get("data", self._training.fingerprint) != self._training.fingerprint
+        if others and values.get("best"):
             raise ArtifactError(
                 f"{self._folder.checkpoints} is of other data or another task (fingerprint "
                 f"{values['data']}, these have {self._training.fingerprint}): give the same again, or another folder."
             )
         spent_before = bool(values.get("budget"))
-        if spent_before and not values.get("best"):  # nothing was scored then; the answers are kept
+        if (others or spent_before) and not values.get("best"):  # nothing was scored then; the answers are kept
             await saver.adelete_thread(_NAME)
             state = await graph.aget_state(_THREAD)
         elif values.get("stopped") and not state.tasks and self._has_ended(values):

@@ -432,14 +432,22 @@ def test_a_budget_counts_what_earlier_processes_spent(train: Run):
     assert second.calls <= 50
 
 
-@pytest.mark.parametrize("calls", ["1", "40"])
-def test_a_budget_that_does_not_pay_for_a_score_goes_on_with_a_larger_one(train: Run, calls: str):
+def test_a_budget_that_does_not_pay_for_a_score_goes_on_with_a_larger_one_as_if_it_had_been_given_at_once(train: Run):
     train("--out", "whole")
-    failed = train("--max-calls", calls)
-    assert isinstance(failed.exception, AlignmentError)
-    assert f"max_calls={calls}" in str(failed.exception)
+    for calls in ("1", "4"):
+        failed = train("--max-calls", calls)
+        assert isinstance(failed.exception, AlignmentError)
+        assert f"max_calls={calls}" in str(failed.exception)
     assert train().exit_code == 0
     assert trained() == trained("whole")
+
+
+def test_a_run_that_was_scored_stays_on_its_rows_when_the_budget_is_raised(train: Run):
+    train("--max-calls", "40")
+    scored = trained().score
+    assert scored is not None
+    train("--max-calls", "2000")
+    assert (trained().score.rows, trained().score.data) == (scored.rows, scored.data)
 
 
 def test_a_cost_is_told_in_the_currency_of_the_prices(train: Run):
