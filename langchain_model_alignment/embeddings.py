@@ -1,5 +1,8 @@
 """Texts as points: static embeddings that come with their package, and a name for whatever embeddings are given."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,7 +45,8 @@ class WordLlamaEmbeddings(Embeddings):
     @cached_property
     def _model(self) -> Any:
         try:
-            import wordllama
+            with _logging_as_it_was():
+                import wordllama
         except ImportError as error:
             raise ConfigurationError(
                 'Embeddings without a network need wordllama: pip install "langchain-model-alignment[embeddings]", or '
@@ -57,6 +61,18 @@ class WordLlamaEmbeddings(Embeddings):
                 f"The package wordllama came without its weights ({error}); install another version of it, or give "
                 "embeddings of your own."
             ) from error
+
+
+@contextmanager
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo what an import does to the logging of the whole process: this one turns on everybody's INFO."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def embeddings_name(embeddings: Embeddings) -> str:

@@ -16,9 +16,9 @@ from langchain_model_alignment.constitution import Value
 __all__ = ["Calibration", "Signal", "fit_calibration", "owners_by_rows", "probabilities", "weighed"]
 
 _WEIGHT = 0.8  # of the penalty that keeps the fit near "no bias"; it fades as rows grow
-_FIRM = 2.0  # of the penalty that keeps every source at an equal say
+_FIRM = 1.0  # of the penalty that keeps every source at an equal say
 _TELLING = 1.5  # how much all sources together say, in standard deviations of what they say
-_STEADY = 0.1  # a source that moves less than this from row to row is not blown up
+_STEADY = (1.0, 0.1)  # labels, or a check, that move less than this from row to row are not blown up
 _FOLDS = 5
 
 
@@ -146,13 +146,19 @@ def fit_calibration(
 
 
 def _fitted(signals: Sequence[Signal], truth: Any, owners: Sequence[int]) -> tuple[Any, Any]:
-    """The factor of each source as it comes, and the bias of each label."""
+    """The factor of each source as it comes, and the bias of each label.
+
+    A source says something by where it moves from row to row, nothing by where it stands: a model that finds no
+    principle true of any row would push every label down, which a few rows could not tell from what it knows.
+    """
     import numpy as np
 
     sources = _sources(signals, owners)
-    scales = np.array([max(_spread(source), _STEADY) for source in sources])
-    factors, bias = _fit(sources / scales[:, None, None], truth)
-    return factors / scales, bias
+    middle = sources.mean(axis=1, keepdims=True)
+    scales = np.array([max(_spread(source), _STEADY[at > 0]) for at, source in enumerate(sources)])
+    factors, bias = _fit((sources - middle) / scales[:, None, None], truth)
+    factors = factors / scales
+    return factors, bias + np.einsum("s,sl->l", factors, middle[:, 0])
 
 
 def _sources(signals: Sequence[Signal], owners: Sequence[int]) -> Any:

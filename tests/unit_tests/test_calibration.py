@@ -147,6 +147,16 @@ def test_the_loss_tells_a_principle_that_helps_from_one_that_fits_by_chance():
     assert fit_calibration(without, labels, owners[1:]).loss > fit_calibration(alone, labels).loss - 0.05
 
 
+def test_where_the_odds_of_a_check_stand_says_nothing():
+    signals, labels, owners = checklists(telling=2.0, n=60)
+    low = [Signal(signal.logprobs, tuple(check - 6.0 for check in signal.checks)) for signal in signals]
+    as_told, lowered = (fit_calibration(said, labels, owners) for said in (signals, low))
+    assert lowered.weights == pytest.approx(as_told.weights, abs=0.01)
+    for signal, lower in zip(signals, low, strict=True):
+        expected = probabilities(signal, as_told, owners)
+        assert probabilities(lower, lowered, owners) == pytest.approx(expected, abs=0.01)
+
+
 def test_checks_that_no_row_tells_apart_are_no_error():
     fitted = fit_calibration([Signal((-0.1, -2.4), (3.0,))] * 6, [0, 1] * 3, (0,))
     assert all(map(math.isfinite, [*fitted.bias, *fitted.weights, fitted.loss]))

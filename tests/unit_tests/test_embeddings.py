@@ -1,6 +1,7 @@
 """Static embeddings out of a package, and the names of embeddings."""
 
 import importlib.util
+import subprocess
 import sys
 from typing import Any
 
@@ -30,6 +31,16 @@ def test_an_empty_text_is_the_point_zero():
     empty, full = WordLlamaEmbeddings().embed_documents([" ", "a rose"])
     assert not any(empty)
     assert any(full)
+
+
+@needs_wordllama
+def test_what_an_application_logs_stays_as_it_was():
+    program = (
+        "import logging; from langchain_model_alignment.embeddings import WordLlamaEmbeddings; "
+        "WordLlamaEmbeddings().embed_query('a rose'); print(logging.getLogger().level, logging.getLogger().handlers)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "30 []"
 
 
 def test_without_its_package_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch):
