@@ -66,13 +66,12 @@ class WordLlamaEmbeddings(Embeddings):
 @contextmanager
 def _logging_as_it_was() -> Iterator[None]:
     """Undo what an import does to the logging of the whole process: this one turns on everybody's INFO."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
+    level, handlers = logging.root.level, list(logging.root.handlers)
     try:
         yield
     finally:
-        root.setLevel(level)
-        root.handlers[:] = handlers
+        logging.root.setLevel(level)
+        logging.root.handlers[:] = handlers
 
 
 def embeddings_name(embeddings: Embeddings) -> str:
