@@ -15,8 +15,8 @@ from langchain_model_alignment.constitution import Value
 
 __all__ = ["Calibration", "Signal", "fit_calibration", "owners_by_rows", "probabilities", "weighed"]
 
-_WEIGHT = 0.8  # of the penalty that keeps the fit near "no bias"; it fades as rows grow
-_FIRM = 1.0  # of the penalty that keeps every source at an equal say
+_WEIGHT = 0.3  # of the penalty that keeps the fit near "no bias"; it fades as rows grow
+_FIRM = 0.5  # of the penalty that keeps every source at an equal say
 _TELLING = 1.5  # how much all sources together say, in standard deviations of what they say
 _STEADY = (1.0, 0.1)  # labels, or a check, that move less than this from row to row are not blown up
 _FOLDS = 5
