@@ -3,7 +3,8 @@
 Small models lean to some labels whatever the row says; the lean is learned on a few training rows and taken off (Zhou
 et al., batch calibration, 2309.17249, do so without labels; here the labels of training rows are used). A small model
 tells better whether one principle is true of a row than what several mean together; where it checks each, the checks
-are weighed by a ridge regression on the same rows.
+are weighed by a ridge regression on the same rows. Of three labels and more, what is said of one tells of another too
+(Kull et al., Dirichlet calibration, 1910.12656, section 3: a matrix, held near a multiple of the identity).
 """
 
 import math
@@ -17,18 +18,22 @@ __all__ = ["Calibration", "Signal", "fit_calibration", "owners_by_rows", "probab
 
 _WEIGHT = 0.3  # of the penalty that keeps the fit near "no bias"; it fades as rows grow
 _FIRM = 0.5  # of the penalty that keeps every source at an equal say
+_APART = 1.0  # of the penalty that keeps a label's log probability from speaking of the other labels
 _TELLING = 1.5  # how much all sources together say, in standard deviations of what they say
 _STEADY = (1.0, 0.1)  # labels, or a check, that move less than this from row to row are not blown up
 _FOLDS = 5
+_FEW = 2  # labels, of which one score is the other with its sign turned
 
 
 class Calibration(Value):
-    """How answers become probabilities: softmax(slope × logprob − bias + weighed checks of a label's principles)."""
+    """How answers become probabilities: softmax(slope × logprob + logprobs · cross − bias + weighed checks)."""
 
     bias: tuple[float, ...]
     """In the order of the task's labels."""
     slope: float = 1.0
     """Below 1 where the model is too sure of itself."""
+    cross: tuple[tuple[float, ...], ...] = ()
+    """For each label what its log probability adds to the score of each; none for two, where the slope tells it."""
     weights: tuple[float, ...] = ()
     """For each principle in force, where each is checked: what its log odds add to the score of its label."""
     loss: float = 0.0
@@ -65,6 +70,8 @@ def probabilities(signal: Signal, calibration: Calibration | None, owners: Seque
     """
     slope, bias = (calibration.slope, calibration.bias) if calibration else (1.0, (0.0,) * len(signal.logprobs))
     scores = [slope * value - off for value, off in zip(signal.logprobs, bias, strict=True)]
+    for value, adds in zip(signal.logprobs, calibration.cross if calibration else (), strict=False):
+        scores = [score + value * add for score, add in zip(scores, adds, strict=True)]
     for owner, said in zip(owners, weighed(signal, calibration, owners), strict=True):
         scores[owner] += said
     top = max(scores)
@@ -134,19 +141,37 @@ def fit_calibration(
     """
     import numpy as np
 
-    factors, bias = _fitted(signals, np.asarray(labels), owners)
-    slope, *weights = factors.round(6).tolist()
+    fit = _fitted(signals, np.asarray(labels), owners)
+    slope, *weights = fit.factors.round(6).tolist()
     return Calibration(
-        bias=tuple(bias.round(6).tolist()),
+        bias=tuple(fit.bias.round(6).tolist()),
         slope=slope,
+        cross=tuple(map(tuple, fit.cross.round(6).tolist())) if len(fit.bias) > _FEW else (),
         weights=tuple(weights),
         loss=round(_left_out_loss(signals, labels, owners, free), 6),
         rows=len(labels),
     )
 
 
-def _fitted(signals: Sequence[Signal], truth: Any, owners: Sequence[int]) -> tuple[Any, Any]:
-    """The factor of each source as it comes, and the bias of each label.
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """The factor of each source, the bias of each label, and what each label's own score adds to the others'."""
+
+    factors: Any
+    bias: Any
+    cross: Any
+
+    def shares(self, sources: Any) -> Any:
+        """The probability of each label, by row."""
+        import numpy as np
+
+        z = np.einsum("s,snl->nl", self.factors, sources) + sources[0] @ self.cross - self.bias
+        weights = np.exp(z - z.max(axis=1, keepdims=True))
+        return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _fitted(signals: Sequence[Signal], truth: Any, owners: Sequence[int]) -> _Fit:
+    """The fit to the sources as they come.
 
     A source says something by where it moves from row to row, nothing by where it stands: a model that finds no
     principle true of any row would push every label down, which a few rows could not tell from what it knows.
@@ -156,9 +181,11 @@ def _fitted(signals: Sequence[Signal], truth: Any, owners: Sequence[int]) -> tup
     sources = _sources(signals, owners)
     middle = sources.mean(axis=1, keepdims=True)
     scales = np.array([max(_spread(source), _STEADY[at > 0]) for at, source in enumerate(sources)])
-    factors, bias = _fit((sources - middle) / scales[:, None, None], truth)
-    factors = factors / scales
-    return factors, bias + np.einsum("s,sl->l", factors, middle[:, 0])
+    fit = _fit((sources - middle) / scales[:, None, None], truth)
+    factors = fit.factors / scales
+    # A row's own scores add up to 0 as `_sources` makes them; so that it need not be made so, each column does.
+    cross = (fit.cross - fit.cross.mean(axis=0)) / scales[0]
+    return _Fit(factors, fit.bias + np.einsum("s,sl->l", factors, middle[:, 0]) + middle[0, 0] @ cross, cross)
 
 
 def _sources(signals: Sequence[Signal], owners: Sequence[int]) -> Any:
@@ -181,35 +208,32 @@ def _spread(source: Any) -> float:
     return float(moved.mean()) * len(moved) / others if len(moved) else 0.0
 
 
-def _fit(scaled: Any, truth: Any) -> tuple[Any, Any]:
-    """The factor of each source and the bias of each label."""
+def _fit(scaled: Any, truth: Any) -> _Fit:
+    """The fit to sources of equal spread: L-BFGS on the penalised likelihood."""
     import numpy as np
     from scipy.optimize import minimize
 
     n_sources, n, n_labels = scaled.shape
     rows, prior = np.arange(n), _TELLING / (1 + 2 * (n_sources - 1) / n_labels)
-    firm = np.concatenate([np.full(n_sources, _FIRM), np.full(n_labels, _WEIGHT)]) / n
-    start = np.concatenate([np.full(n_sources, prior), np.zeros(n_labels)])
+    sizes = (n_sources, n_labels, n_labels**2)
+    firm = np.repeat((_FIRM, _WEIGHT, _APART), sizes) / n
+    start = np.repeat((prior, 0, 0), sizes)
+
+    def fit_of(parameters: Any) -> _Fit:
+        factors, bias, cross = np.split(parameters, np.cumsum(sizes)[:2])
+        return _Fit(factors, bias, cross.reshape(n_labels, n_labels))
 
     def loss(parameters: Any) -> tuple[float, Any]:
-        shares = _shares(scaled, parameters[:n_sources], parameters[n_sources:])
-        off = parameters - start
+        shares, off = fit_of(parameters).shares(scaled), parameters - start
         value = -float(np.log(shares[rows, truth] + 1e-12).mean()) + float((firm * off**2).sum())
         shares[rows, truth] -= 1
-        slopes = np.concatenate([np.einsum("snl,nl->s", scaled, shares), -shares.sum(axis=0)]) / n
+        by_factor, by_cross = np.einsum("snl,nl->s", scaled, shares), scaled[0].T @ shares
+        slopes = np.concatenate([by_factor, -shares.sum(axis=0), by_cross.ravel()]) / n
         return value, slopes + 2 * firm * off
 
-    bounds = [(0, None)] * n_sources + [(-20, 20)] * n_labels
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return found[:n_sources], found[n_sources:]
-
-
-def _shares(scaled: Any, factors: Any, bias: Any) -> Any:
-    import numpy as np
-
-    z = np.einsum("s,snl->nl", factors, scaled) - bias
-    weights = np.exp(z - z.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
+    apart = 0 if n_labels <= _FEW else 20
+    bounds = [(0, None)] * n_sources + [(-20, 20)] * n_labels + [(-apart, apart)] * n_labels**2
+    return fit_of(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
 def _left_out_loss(
@@ -227,6 +251,6 @@ def _left_out_loss(
             continue
         seen = [signals[at] for at in kept]
         own = owners_by_rows(seen, truth[kept].tolist(), owners, free)
-        shares = _shares(_sources([signals[at] for at in out], own), *_fitted(seen, truth[kept], own))
+        shares = _fitted(seen, truth[kept], own).shares(_sources([signals[at] for at in out], own))
         losses[out] = -np.log(shares[np.arange(len(out)), truth[out]] + 1e-12)
     return float(losses.mean())

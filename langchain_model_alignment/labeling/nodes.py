@@ -92,8 +92,8 @@ class Nodes:
             best = Rulebook.model_validate(state["candidates"][state["best"][0]]["rulebook"])
             if state["step"] >= steps:
                 return {"stopped": state["stopped"], "budget": "", "idle": 0}
-            why = "" if self._pays_for_a_step(best) else _TOO_FEW
-            return {"stopped": why, "budget": why, "idle": 0}
+            too_few = "" if self._pays_for_a_step(best) else _TOO_FEW
+            return {"stopped": too_few, "budget": too_few, "idle": 0}
         given = state.get("rulebook")
         started: dict[str, CandidateState] = {}
         budget = ""
@@ -108,7 +108,7 @@ class Nodes:
                 written = written.model_copy(update={"task": self._training.task})
                 self._training.check_precedents(written)
             if written.score is None:
-                written = await self._training.settle(written, config)
+                written = await self._training.settle(written, empty, config)
             if written.scoring == "checks":  # asked and calibrated as before, but what is added to it is checked
                 empty = empty.model_copy(update={"scoring": "checks", "calibration": None})
             started["c1"] = new_candidate(

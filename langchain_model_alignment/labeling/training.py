@@ -28,6 +28,7 @@ from langchain_model_alignment.usage import Usage
 __all__ = ["Training"]
 
 _READABLE = 0.9  # of the calibration rows; an answer that is none counts as an abstention
+_WORSE = 0.05  # nats that a checklist may be worse than the question alone on the rows it is tried on
 _LAYOUTS: tuple[Layout, ...] = ("row", "question")
 _LOCAL_BLOCK, _BLOCK = 50, 32  # changing rulebooks costs a local model the reading of the new one
 
@@ -155,6 +156,10 @@ class Training:
         if rulebook.scoring == "text" or rulebook.calibration is not None or not rows:
             return rulebook
         found, _ = await self.label(rulebook, rows, config)
+        return self._fitted(rulebook, found, rows)
+
+    def _fitted(self, rulebook: Rulebook, found: Sequence[Labeled], rows: Sequence[Row]) -> Rulebook:
+        """The rulebook with the calibration that fits what was found for rows, its descriptions at their labels."""
         pairs = zip(found, rows, strict=True)
         known = [(f.signal, row.label) for f, row in pairs if f.signal is not None and row.label is not None]
         n = len(self.task.labels)
@@ -181,11 +186,17 @@ class Training:
         ways = [await self.calibrate(empty.model_copy(update={"layout": way}), config) for way in _LAYOUTS]
         return min(ways, key=lambda way: way.calibration.loss if way.calibration else 0.0)
 
-    async def settle(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
-        """Return a rulebook that was not trained yet, to be read in the way that fits this model.
+    async def settle(self, rulebook: Rulebook, empty: Rulebook, config: RunnableConfig | None) -> Rulebook:
+        """Return a rulebook that was not trained yet, to be read in the way that fits this model and task.
 
-        A small model checks each principle by itself, if it can: a tiny one does not keep to the form of a checklist. A
-        large model weighs principles better than a regression on a few rows does.
+        A small model checks each principle by itself, if it can: a tiny one does not keep to the form of a checklist,
+        and the labels of some tasks it tells worse with one than by the question alone. A large model weighs principles
+        better than a regression on a few rows does.
+
+        Args:
+            rulebook: The principles.
+            empty: The rulebook without principles, calibrated.
+            config: For the calls.
         """
         scoring = scoring_for(self.caller, self.task)
         if scoring == "logprob" and self.caller.traits.small:
@@ -193,7 +204,9 @@ class Training:
             found, _ = await self.label(checked, self.first_rows, config)
             whole = [f for f in found if f.signal is not None and all(f.signal.checks)]  # a line that is missing is 0
             if len(whole) >= _READABLE * len(found):
-                return checked
+                as_checks, alone = self._fitted(checked, found, self.first_rows).calibration, empty.calibration
+                if as_checks is None or alone is None or as_checks.loss <= alone.loss + _WORSE:
+                    return checked
         return rulebook.model_copy(update={"scoring": scoring, "calibration": None})
 
     def sample(self, step: int) -> list[Row]:

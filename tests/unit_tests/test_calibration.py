@@ -166,3 +166,41 @@ def test_without_a_calibration_every_check_has_an_equal_say():
     told = Signal((-0.7, -0.7), (3.0, -3.0))
     assert weighed(told, None, (0, 1)) == pytest.approx([1.0, -1.0])
     assert probabilities(told, None, (0, 1))[0] > 0.8
+
+
+# -- three labels and more
+
+
+def leaning(n: int, seed: int = 0) -> tuple[list[Signal], list[int]]:
+    """Rows of a model that mixes up two of three labels: where it says one of them, the other is right."""
+    draw = random.Random(seed)
+    labels = [draw.randrange(3) for _ in range(n)]
+    said = [(0, 2, 1)[label] for label in labels]
+    logprobs = [[2.0 * (at == word) + draw.gauss(0, 0.5) for at in range(3)] for word in said]
+    return [Signal(tuple(value - 3.0 for value in row)) for row in logprobs], labels
+
+
+def test_what_is_said_of_one_label_tells_of_another():
+    signals, labels = leaning(160)
+    fitted = fit_calibration(signals[:60], labels[:60])
+    assert accuracy(signals[:60], labels[:60], (), Calibration(bias=(0.0, 0.0, 0.0))) < 0.5
+    assert accuracy(signals[60:], labels[60:], (), fitted) > 0.9
+
+
+def test_the_loss_that_is_told_is_that_of_the_probabilities():
+    signals, labels = leaning(60)
+    fitted = fit_calibration(signals, labels)
+    seen = [-math.log(probabilities(signal, fitted)[label]) for signal, label in zip(signals, labels, strict=True)]
+    assert sum(seen) / len(seen) < fitted.loss < sum(seen) / len(seen) + 0.1
+
+
+def test_a_number_added_to_all_log_probabilities_of_a_row_changes_nothing():
+    signals, labels = leaning(30)
+    fitted = fit_calibration(signals, labels)
+    for shift in (-30.0, -1.0, 30.0):
+        moved = Signal(tuple(value + shift for value in signals[0].logprobs))
+        assert probabilities(moved, fitted) == pytest.approx(probabilities(signals[0], fitted), abs=1e-3)
+
+
+def test_two_labels_need_no_more_than_a_slope():
+    assert fit_calibration(*planted(1.0)).cross == ()

@@ -1,6 +1,7 @@
 """A rulebook whose principles a small model checks one by one, in one answer."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -143,6 +144,27 @@ def test_a_model_that_does_not_keep_to_the_form_is_asked_one_question():
 
     result = maker_of(model=LogprobModel(babbling, model_name="tiny-135m")).train(rows(100), steps=1)
     assert result.rulebook.scoring == "logprob"
+
+
+class PuzzledByForms(ChecklistWorld):
+    """It knows an animal by the question alone, and finds every statement and label as likely under a checklist."""
+
+    def __call__(self, messages: list[Any]) -> Any:
+        self.alone = not messages[-1].text.startswith("Question: ")
+        return super().__call__(messages)
+
+    def checks(self, statements: Sequence[str], row: str) -> list[tuple[str, Mapping[str, float]]]:
+        lines = [[(str(n), {}), (" no", {" yes": 0.4, " no": 0.6}), ("\n", {})] for n in range(1, len(statements) + 1)]
+        return [token for line in lines for token in line]
+
+    def own(self, row: str) -> tuple[str, Mapping[str, float]]:
+        yes = (0.95 if set(row.split()) & set(ANIMALS) else 0.05) if self.alone else 0.5
+        return "yes", {"yes": yes, "no": 1 - yes}
+
+
+def test_a_model_that_a_checklist_makes_worse_is_asked_one_question():
+    model = LogprobModel(PuzzledByForms(), model_name="tiny-135m")
+    assert maker_of(model=model).train(rows(100), steps=1).rulebook.scoring == "logprob"
 
 
 def test_the_beginning_without_principles_keeps_its_bias():
