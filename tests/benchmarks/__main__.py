@@ -10,11 +10,13 @@ from types import ModuleType
 from tests.benchmarks import cluster, faults, million, own, search
 from tests.benchmarks.quality import command as quality
 from tests.benchmarks.speed import command as speed
+from tests.benchmarks.wishes import command as wishes
 
 COMMANDS: dict[str, ModuleType] = {
     "own": own,
     "speed": speed,
     "quality": quality,
+    "wishes": wishes,
     "worlds": search,
     "million": million,
     "ray": cluster,

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import venv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,9 +76,10 @@ MODEL_ALIGNMENT = Environment(
 )
 DSPY = Environment("dspy-3.4.1", packages=("dspy[optuna]==3.4.1", "gepa==0.1.4"))
 PROMPTOLUTION = Environment("promptolution-2.3.0", packages=("promptolution[api]==2.3.0",))
+LANGMEM = Environment("langmem-0.0.30", packages=("langmem==0.0.30",))
 PEERS = (MODEL_ALIGNMENT, DSPY, PROMPTOLUTION)
 
 
-def describe_peers() -> dict[str, str]:
+def describe_peers(peers: Sequence[Environment] = PEERS) -> dict[str, str]:
     """Tell which versions are compared."""
-    return {"peers": ", ".join(environment.name for environment in PEERS)}
+    return {"peers": ", ".join(environment.name for environment in peers)}

@@ -7,10 +7,7 @@ done, and --resume goes on from there. Peers are installed into environments of 
 
 import argparse
 import random
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ from tests.benchmarks.peers.environments import describe_peers
 from tests.benchmarks.peers.jobs import Job
 from tests.benchmarks.quality.arms import BY_NAME, Arm
 from tests.benchmarks.quality.picture import draw
-from tests.benchmarks.quality.proxy import Proxy
+from tests.benchmarks.quality.proxy import Proxy, proxied
 from tests.benchmarks.quality.record import Part, Record, RecordError
 from tests.benchmarks.quality.sets import QUESTIONS, VARIABLE, LabeledSet, Rows, folder_of, load
 from tests.benchmarks.quality.summary import Summary
@@ -71,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
 
     left = [part for part in parts if not record.done(part)]
     if left:
-        with _proxy(options) as proxy:
+        with proxied(options.model, options.server, options.out) as proxy:
             for at, part in enumerate(left, 1):
                 name, seed, arm = part
                 console.print(f"[{at}/{len(left)}] {name}, seed {seed}, {arm}", markup=False, highlight=False)
@@ -139,19 +136,3 @@ def told(found: dict[str, Any]) -> str:
     """Say in a line what came out of a part."""
     counts = f"{found['train']['calls']} + {found['test']['calls']} calls, {found['seconds']:.0f} s"
     return f"  failed after {counts}: {found['error'][-500:]}" if "error" in found else f"  {counts}"
-
-
-@contextmanager
-def _proxy(options: argparse.Namespace) -> Iterator[Proxy]:
-    """Serve the proxy before the server that was named, or before the local model."""
-    upstream, key = options.server, "none"
-    if upstream is None:
-        from langchain_model_alignment.local.server import start_server
-        from langchain_model_alignment.local.weights import pull
-
-        server = start_server(pull(options.model))
-        upstream, key = server.base_url, server.api_key
-    with tempfile.TemporaryDirectory() as folder:
-        kept = options.out.with_suffix(".answers.sqlite") if options.out else Path(folder, "answers.sqlite")
-        with Proxy(upstream, key, kept).serving() as proxy:
-            yield proxy

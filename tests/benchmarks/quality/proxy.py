@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import json
 import sqlite3
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -194,3 +195,25 @@ def _settled(name: str, run: Run, asked: dict[str, Any]) -> tuple[str, dict[str,
     run.asked[whole] += 1
     key = hashlib.sha256(f"{whole} {name} {run.asked[whole]}".encode()).hexdigest()
     return key, {**asked, "seed": int(key[:7], 16)}
+
+
+@contextmanager
+def proxied(model: str, server: str | None, out: Path | None) -> Iterator[Proxy]:
+    """Serve the proxy before a model.
+
+    Args:
+        model: A local model, which is fetched where it is not there, and started.
+        server: An OpenAI-compatible server that runs already, to ask instead.
+        out: The file of the results, beside which the answers are kept; they are not where it is None.
+    """
+    upstream, key = server, "none"
+    if upstream is None:
+        from langchain_model_alignment.local.server import start_server
+        from langchain_model_alignment.local.weights import pull
+
+        local = start_server(pull(model))
+        upstream, key = local.base_url, local.api_key
+    with tempfile.TemporaryDirectory() as folder:
+        kept = out.with_suffix(".answers.sqlite") if out else Path(folder, "answers.sqlite")
+        with Proxy(upstream, key, kept).serving() as proxy:
+            yield proxy
