@@ -16,7 +16,7 @@ from tests.benchmarks.wishes import checks, command, rounds, tasks
 from tests.benchmarks.wishes.alignment import Predecessor
 from tests.benchmarks.wishes.arms import ARMS, BY_NAME
 from tests.benchmarks.wishes.baselines import Appended, Unchanged
-from tests.benchmarks.wishes.langmem_prompts import Memory
+from tests.benchmarks.wishes.langmem_prompts import Memory, without_refusal
 from tests.benchmarks.wishes.ours import Ours
 from tests.benchmarks.wishes.summary import FIELDS, Summary, score
 from tests.benchmarks.wishes.tasks import TASKS
@@ -198,7 +198,7 @@ def test_the_predecessor_hears_as_if_it_had_answered_itself(monkeypatch):
     assert heard == [("be brief", [asked, {"text": "Hello Ada!"}])]
 
 
-def test_langmem_is_told_of_the_variables_and_an_empty_prompt_changes_nothing(monkeypatch):
+def test_langmem_is_told_of_the_variables_and_an_empty_prompt_changes_nothing():
     given: list[dict[str, Any]] = []
     replies = iter(["Greet {name} briefly.", ""])
 
@@ -207,10 +207,7 @@ def test_langmem_is_told_of_the_variables_and_an_empty_prompt_changes_nothing(mo
             given.append(asked)
             return next(replies)
 
-    package = ModuleType("langmem")
-    monkeypatch.setattr(package, "create_prompt_optimizer", lambda *_, **__: Optimizer(), raising=False)
-    monkeypatch.setitem(sys.modules, "langmem", package)
-    learner = Memory("Greet {name}.", llm=None)
+    learner = Memory("Greet {name}.", Optimizer())
 
     learner.hear({"name": "Ada"}, "Hello Ada!", "be brief")
     learner.hear({"name": "Ada"}, "Hi Ada!", "in French")
@@ -219,6 +216,13 @@ def test_langmem_is_told_of_the_variables_and_an_empty_prompt_changes_nothing(mo
     [(session, said)] = given[1]["trajectories"]
     assert ([turn["content"] for turn in session], said) == (["Greet Ada briefly.", "Hi Ada!"], "in French")
     assert "variable" in given[1]["prompt"]["update_instructions"]
+
+
+def test_what_a_model_wrote_for_langmem_counts_only_where_it_wanted_an_update():
+    written = {"logic": "", "update_prompt": False, "new_prompt": "<current_prompt>"}
+
+    assert without_refusal(written)["new_prompt"] == ""
+    assert without_refusal({**written, "update_prompt": True})["new_prompt"] == "<current_prompt>"
 
 
 def found_of(name: str, after: str, still: str, calls: int = 3) -> dict[str, Any]:
@@ -344,4 +348,4 @@ def test_a_run_goes_on_where_it_stood_and_draws_the_shares(options, monkeypatch,
     kept = json.loads(options.out.read_text(encoding="utf-8"))
     assert kept["summary"]["ours"]["after"][0] == 1.0
     assert kept["peers"] == "model-alignment-0.3, langmem-0.0.30"
-    assert "still pass" in capsys.readouterr().out
+    assert "after three" in capsys.readouterr().out

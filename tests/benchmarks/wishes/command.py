@@ -57,8 +57,8 @@ def run(options: argparse.Namespace) -> None:
         summary = Summary(record.results, tasks, arms)
         record.summary = summary.as_json()
         record.save()
-        console.print(summary.table(title))
-        console.print(summary.kinds())
+        for table in (summary.table(title), summary.distances(), summary.kinds()):
+            console.print(table)
         console.print("\n".join(summary.lacks()), markup=False, highlight=False)
         if options.picture:
             draw(summary, options.picture)

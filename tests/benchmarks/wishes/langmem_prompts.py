@@ -1,7 +1,8 @@
 """langmem at the task: `create_prompt_optimizer` of the kind `prompt_memory`, its cheapest, one call for each feedback.
 
-It is told in its update instructions to keep the variables, which this kind does not say by itself. Where it answers
-with no prompt, as it is told to where nothing needs to change, the old one stays.
+Its other kinds need a model that calls tools. It is told in its update instructions to keep the variables, which this
+kind does not say by itself. One thing is mended: where the model says that no update is needed, the old prompt stays,
+while langmem would take what the model wrote in its place.
 """
 
 from typing import Any
@@ -15,11 +16,9 @@ _KEEP = "Keep every variable in braces, such as {input}, exactly as it is in the
 class Memory:
     """A prompt and langmem's optimizer."""
 
-    def __init__(self, prompt: str, llm: Any) -> None:
-        from langmem import create_prompt_optimizer
-
+    def __init__(self, prompt: str, optimizer: Any) -> None:
         self._prompt = prompt
-        self._optimizer = create_prompt_optimizer(llm, kind="prompt_memory")
+        self._optimizer = optimizer
 
     def hear(self, inputs: Inputs, answer: str, said: str) -> None:
         session = [
@@ -41,12 +40,20 @@ class Memory:
 
 def work(job: Job) -> Result:
     from langchain_openai import ChatOpenAI
+    from langmem import create_prompt_optimizer
 
     llm = ChatOpenAI(
         model=job["model"], base_url=job["learn_url"], api_key="none",
         temperature=0.0, max_tokens=LEARNING_TOKENS, max_retries=0, timeout=3600,
     )  # fmt: skip
-    return play(job, Memory(job["prompt"], llm))
+    optimizer: Any = create_prompt_optimizer(llm, kind="prompt_memory")
+    optimizer.model = optimizer.model | without_refusal
+    return play(job, Memory(job["prompt"], optimizer))
+
+
+def without_refusal(written: dict[str, Any]) -> dict[str, Any]:
+    """Empty the prompt that a model wrote where it also said that no update is needed."""
+    return written if written["update_prompt"] else {**written, "new_prompt": ""}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tests.benchmarks.peers.chat import complete
 from tests.benchmarks.peers.jobs import Job, Result
 
 ANSWER_TOKENS = 120
-LEARNING_TOKENS = 512
+LEARNING_TOKENS = 256
 
 Inputs = dict[str, str]
 

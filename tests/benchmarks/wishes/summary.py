@@ -101,12 +101,10 @@ class Summary:
         return *_mean([getattr(own[name], field) - getattr(theirs[name], field) for name in both]), len(both)
 
     def table(self, title: str) -> Table:
-        """Lay it out."""
+        """Lay out the shares and what they cost."""
         table = Table("arm", title=title, title_justify="left")
-        for heading in (
-            "tasks", "next answers\npass", "still pass after\nthree more", "the three\nmore pass", "calls to\nlearn",
-            "lost an\ninput", "ours is ahead by\n(95% interval)", "ours is ahead by,\nafter three more",
-        ):  # fmt: skip
+        wished = ("next\nanswers", "after three\nmore wishes", "the three\nmore")
+        for heading in ("tasks", *wished, "calls to\nlearn", "lost an\ninput"):
             table.add_column(heading, justify="right")
         for arm in self.arms():
             scores = list(self.scores[arm.name].values())
@@ -118,15 +116,24 @@ class Summary:
                 f"{mean(one.further for one in scores):.2f}",
                 f"{mean(one.calls for one in scores):.1f}",
                 f"{sum(one.lost for one in scores)}",
-                _distance(self.ahead(arm.name, "after")),
-                _distance(self.ahead(arm.name, "still")),
             )
+        return table
+
+    def distances(self) -> Table:
+        """Lay out how far ours is ahead of the others."""
+        table = Table("ours is ahead of", title="with the 95% interval over tasks", title_justify="left")
+        for heading in ("next answers", "after three\nmore wishes"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for arm in self.arms():
+            after, still = self.ahead(arm.name, "after"), self.ahead(arm.name, "still")
+            if after and still:
+                table.add_row(arm.name, _distance(after), _distance(still))
         return table
 
     def kinds(self) -> Table:
         """Lay out both shares by the kind of the wish."""
         names = list(dict.fromkeys(BY_NAME[name].kind for found in self.scores.values() for name in found))
-        table = Table("arm", title="next answers pass · still pass after three more", title_justify="left")
+        table = Table("arm", title="next answers · after three more wishes", title_justify="left")
         for kind in names:
             table.add_column(kind, justify="right")
         for arm in self.arms():
@@ -169,8 +176,6 @@ def _mean(values: Sequence[float]) -> tuple[float, float, float]:
     return mean(values), *interval(drawn)
 
 
-def _distance(found: tuple[float, float, float, int] | None) -> str:
-    if found is None:
-        return ""
+def _distance(found: tuple[float, float, float, int]) -> str:
     gap, low, high, _ = found
     return f"{gap:+.2f} ({low:+.2f} to {high:+.2f})"
