@@ -272,7 +272,7 @@ def test_ours_is_compared_on_the_tasks_that_both_have_done_and_what_is_missing_i
     assert summary.ahead("langmem", "after") == (1.0, 1.0, 1.0, 1)
     share, low, high = summary.share("ours", "after")
     assert (share, low, high) == (0.5, 0.0, 1.0)
-    assert summary.lacks() == ["Missing: 1 parts.", "Failed: no digits, langmem: no"]
+    assert summary.lacks() == ["Missing: 1 of 4 parts.", "Failed: no digits, langmem: no"]
     assert json.dumps(summary.as_json())
 
 
@@ -334,7 +334,7 @@ def test_an_arm_that_cannot_be_installed_is_left_out_and_said(monkeypatch, capsy
 
 def test_a_run_goes_on_where_it_stood_and_draws_the_shares(options, monkeypatch, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason='pip install "langchain-model-alignment[report]"')
-    record = Record(options.out, {"model": options.model}, resume=False, fields=FIELDS)
+    record = Record(options.out, command.settings_of(options.model), resume=False, fields=FIELDS)
     for task in TASKS[:2]:
         for arm in ARMS:
             record.add((task.name, arm.name), found_of(task.name, "Call 0800 4455.", "Hello!"))

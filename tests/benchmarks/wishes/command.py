@@ -25,6 +25,7 @@ from tests.benchmarks.quality.record import Record, RecordError
 from tests.benchmarks.shown import as_line, describe
 from tests.benchmarks.wishes.arms import ARMS, BY_NAME, PEERS
 from tests.benchmarks.wishes.picture import draw
+from tests.benchmarks.wishes.rounds import ANSWER_TOKENS, LEARNING_TOKENS
 from tests.benchmarks.wishes.summary import FIELDS, Part, Summary
 from tests.benchmarks.wishes.tasks import BY_NAME as TASKS_BY_NAME
 from tests.benchmarks.wishes.tasks import TASKS, Task
@@ -45,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     console = Console()
-    settings = {"model": options.model}
+    settings = settings_of(options.model)
     try:
         record = Record(options.out, settings, options.resume, FIELDS, PEERS)
     except RecordError as error:
@@ -73,6 +74,11 @@ def run(options: argparse.Namespace) -> None:
                 if at % _SHOWN_EVERY == 0:
                     show()
     show()
+
+
+def settings_of(model: str) -> dict[str, Any]:
+    """Return what all parts of a file have in common."""
+    return {"model": model, "answer_tokens": ANSWER_TOKENS, "learning_tokens": LEARNING_TOKENS}
 
 
 def installed(arms: Sequence[Arm], console: Console) -> list[Arm]:

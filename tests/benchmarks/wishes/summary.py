@@ -75,7 +75,7 @@ class Summary:
 
     def __init__(self, results: dict[Part, dict[str, Any]], tasks: Sequence[Task], arms: Sequence[Arm]) -> None:
         self._arms = arms
-        planned = [(task.name, arm.name) for task in tasks for arm in arms]
+        self._planned = planned = [(task.name, arm.name) for task in tasks for arm in arms]
         self.missing = [part for part in planned if "after" not in results.get(part, {})]
         self.failed = {part: results[part]["error"] for part in self.missing if part in results}
         self.scores: dict[str, dict[str, Score]] = defaultdict(dict)
@@ -132,24 +132,21 @@ class Summary:
 
     def kinds(self) -> Table:
         """Lay out both shares by the kind of the wish."""
-        names = list(dict.fromkeys(BY_NAME[name].kind for found in self.scores.values() for name in found))
+        kinds = list(dict.fromkeys(BY_NAME[name].kind for name, _ in self._planned))
         table = Table("arm", title="next answers · after three more wishes", title_justify="left")
-        for kind in names:
+        for kind in kinds:
             table.add_column(kind, justify="right")
         for arm in self.arms():
-            of_kind = [
-                [one for name, one in self.scores[arm.name].items() if BY_NAME[name].kind == kind] for kind in names
-            ]
-            shares = (
-                f"{mean(s.after for s in scores):.2f} · {mean(s.still for s in scores):.2f}" if scores else "–"
-                for scores in of_kind
-            )
-            table.add_row(arm.name, *shares)
+            table.add_row(arm.name, *(self._of_kind(arm.name, kind) for kind in kinds))
         return table
+
+    def _of_kind(self, arm: str, kind: str) -> str:
+        scores = [found for name, found in self.scores[arm].items() if BY_NAME[name].kind == kind]
+        return f"{mean(s.after for s in scores):.2f} · {mean(s.still for s in scores):.2f}" if scores else "–"
 
     def lacks(self) -> list[str]:
         """Say what is missing, what failed and why, and how often learning failed, a line each."""
-        lines = [f"Missing: {len(self.missing)} parts."] if self.missing else []
+        lines = [f"Missing: {len(self.missing)} of {len(self._planned)} parts."] if self.missing else []
         lines += [f"Failed: {name}, {arm}: {why[-500:]}" for (name, arm), why in self.failed.items()]
         for arm, scores in self.scores.items():
             if troubles := sum(one.troubles for one in scores.values()):
