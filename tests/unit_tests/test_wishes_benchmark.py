@@ -103,7 +103,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     prompts: list[str] = []
 
     def complete(url: str, model: str, prompt: str, **settings: Any) -> str:
-        assert (url, model, settings) == (JOB["answer_url"], "m", {"temperature": 0.0, "max_tokens": 120})
+        assert (url, model, settings) == (
+            JOB["answer_url"],
+            "m",
+            {"temperature": 0.0, "max_tokens": rounds.ANSWER_TOKENS},
+        )
         prompts.append(prompt)
         return f"<{prompt}>"
 

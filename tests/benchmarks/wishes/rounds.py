@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from tests.benchmarks.peers.chat import complete
 from tests.benchmarks.peers.jobs import Job, Result
 
-ANSWER_TOKENS = 120
-LEARNING_TOKENS = 256
+ANSWER_TOKENS = 100
+LEARNING_TOKENS = 200
 
 Inputs = dict[str, str]
 
