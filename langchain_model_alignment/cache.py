@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import zlib
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
@@ -12,6 +13,7 @@ __all__ = ["AnswerCache", "MemoryCache", "SQLiteCache"]
 
 _VERSION = 1
 _BUSY_SECONDS = 30.0
+_LONG = 4096  # characters from which an answer is kept compressed: one with log probabilities has tens of thousands
 
 
 @runtime_checkable
@@ -91,9 +93,9 @@ class SQLiteCache:
         with self._lock:
             try:
                 row = self._connected().execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
-            except sqlite3.Error as error:
+                return None if row is None else _unpacked(row[0])
+            except (sqlite3.Error, zlib.error) as error:
                 raise self._unusable(error) from error
-        return None if row is None else str(row[0])
 
     def put(self, key: str, value: str) -> None:
         """Keep a value under a key; it is in the file when this returns.
@@ -103,7 +105,7 @@ class SQLiteCache:
         """
         with self._lock:
             try:
-                self._connected().execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, value))
+                self._connected().execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, _packed(value)))
             except sqlite3.Error as error:
                 raise self._unusable(error) from error
 
@@ -168,3 +170,11 @@ class SQLiteCache:
         return ArtifactError(
             f"The answer cache {self.path} cannot be used ({error}); free the disk or give another path."
         )
+
+
+def _packed(value: str) -> str | bytes:
+    return value if len(value) < _LONG else zlib.compress(value.encode("utf-8", "surrogatepass"), 1)
+
+
+def _unpacked(kept: str | bytes) -> str:
+    return kept if isinstance(kept, str) else zlib.decompress(kept).decode("utf-8", "surrogatepass")

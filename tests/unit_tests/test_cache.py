@@ -1,5 +1,6 @@
 """Answers that were put are there, whatever happens to the process."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -60,6 +61,37 @@ def test_what_goes_in_comes_out(entries: dict[str, str]):
         for key, value in entries.items():
             cache.put(key, value)
         assert {key: cache.get(key) for key in entries} == entries
+
+
+def test_a_long_answer_is_kept_compressed_and_comes_out_as_it_went_in(tmp_path: Path):
+    told = json.dumps([{"token": "no", "logprob": -0.125, "top": ["yes", "maybe ö \ud83d"]}] * 1_000)
+    long = told + "\ud83d"
+    with SQLiteCache(tmp_path / "a.sqlite") as cache:
+        cache.put("key", long)
+        assert cache.get("key") == long
+        other = sqlite3.connect(tmp_path / "a.sqlite")
+        kept = other.execute("SELECT value FROM answers").fetchone()[0]
+        other.close()
+    assert len(kept) < len(long) / 5
+
+
+def test_a_long_answer_of_an_older_file_is_read(tmp_path: Path):
+    with SQLiteCache(tmp_path / "a.sqlite") as cache:
+        cache.put("key", "short")
+        other = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
+        other.execute("UPDATE answers SET value = ?", ("x" * 9_000,))
+        other.close()
+        assert cache.get("key") == "x" * 9_000
+
+
+def test_a_damaged_long_answer_is_refused_in_a_sentence(tmp_path: Path):
+    with SQLiteCache(tmp_path / "a.sqlite") as cache:
+        cache.put("key", "x" * 9_000)
+        other = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
+        other.execute("UPDATE answers SET value = ?", (b"nothing",))
+        other.close()
+        with pytest.raises(ArtifactError, match="cannot be used"):
+            cache.get("key")
 
 
 def test_two_objects_share_one_file(tmp_path: Path):
