@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.runnables.config import ensure_config
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model
 from typing_extensions import is_typeddict
 
 __all__ = ["GraphNode", "make_runnable", "run_sync"]
@@ -200,9 +200,17 @@ def _shown_as(kind: Any) -> Any:
     """Return the pydantic model of a TypedDict, whose schema then names its properties; any other type as it is."""
     if not is_typeddict(kind):
         return kind
-    # The keys are aliases: a column of a table may be called "json", "_id" or "my text", and a field may not.
+    # A column of a table may be called "json", "_id" or "my text", and a field may not: there the key is an alias.
     fields: dict[str, Any] = {
-        f"key_{number}": (hint, Field(... if key in kind.__required_keys__ else None, alias=key))
+        key if _may_be_field(key) else f"key_{number}": (
+            hint,
+            Field(... if key in kind.__required_keys__ else None, alias=None if _may_be_field(key) else key),
+        )
         for number, (key, hint) in enumerate(get_type_hints(kind).items())
     }
     return create_model(kind.__name__, __doc__=kind.__doc__, **fields)
+
+
+def _may_be_field(key: str) -> bool:
+    """Whether a model can have a field of this name, by which LangServe hands its value on."""
+    return key.isidentifier() and not key.startswith(("_", "model_")) and not hasattr(BaseModel, key)

@@ -160,6 +160,17 @@ class Recorder(BaseCallbackHandler):
         self.parents.append(kwargs.get("parent_run_id"))
 
 
+def test_a_typed_dict_becomes_a_model_whose_fields_have_the_names_of_its_keys():
+    row: Any = TypedDict("Row", {"comment": str, "json": str, "my text": str, "_id": str, "model_name": str})
+
+    async def same(value: Any, config: RunnableConfig) -> Any:
+        return value
+
+    model = make_runnable(same, name="same", input_type=row, output_type=row).get_input_schema()
+    assert list(model.model_json_schema()["properties"]) == ["comment", "json", "my text", "_id", "model_name"]
+    assert next(iter(model.model_fields)) == "comment"
+
+
 def test_a_runnable_shows_its_schemas():
     chain = _chain(ScriptedChatModel())
     assert chain.get_input_jsonschema()["properties"]["text"]["type"] == "string"
