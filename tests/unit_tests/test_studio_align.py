@@ -13,6 +13,7 @@ from langchain_core.messages import BaseMessage
 from nicegui import ui
 
 from tests.studio import ANSWERS, PRINCIPLE, Mind, StreamingChatModel, box, press, studio_of
+from tests.training_runs import until
 
 PROMPT = "Give three uses for the following item: {item}"
 PAGE = "/align/give-three-uses-for-the-following"
@@ -38,6 +39,17 @@ async def sees(user: Any, text: str) -> None:
 async def reviewed(user: Any) -> None:
     """Wait until the turn is over and it is the person's turn."""
     await user.should_see("Critique", retries=200)
+
+
+async def standing_at(user: Any, revision: str) -> None:
+    """Wait until the prompt stands at a revision: it is the one that one cannot go to."""
+    others = {f"Go to r{n}" for n in range(1, 5)} - {f"Go to {revision}"}
+
+    def ways() -> set[str]:
+        labels = {element.props.get("aria-label") or "" for element in user.client.elements.values()}
+        return {label for label in labels if label.startswith("Go to r")}
+
+    await until(lambda: ways() == others)
 
 
 async def criticise(user: Any, text: str, answer: int = 1) -> None:
@@ -199,6 +211,20 @@ async def test_a_person_edits_their_own_words_and_not_the_list_of_principles(tmp
         written.set_value("Name one use for {item}.")
         await press(user, "Save")
         await user.should_see("The prompt's own words changed", retries=200)
+
+
+async def test_an_edit_by_hand_is_one_turn_to_undo_and_redo(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as (user, _):
+        await criticise(user, "The uses are ordinary.")
+        await press(user, "Reword p1")
+        (await box(user, "Words of p1")).set_value("Name one odd use.")
+        await press(user, "Save")
+        await sees(user, "~ p1: ")
+        await standing_at(user, "r4")  # the words of the principle, and the prompt that says it
+        await press(user, "Undo")
+        await standing_at(user, "r2")
+        await press(user, "Redo")
+        await standing_at(user, "r4")
 
 
 async def test_a_prompt_that_is_not_there_leads_to_the_beginning(tmp_path: Path) -> None:

@@ -91,9 +91,9 @@ class HistoryCard:
             history = work.prompt.history
             ready = work.review is not None
             with head:
-                undo = action("Undo", lambda: self._view.step_back("undo"), kind="quiet", icon="undo")
+                undo = action("Undo", self._view.undo, kind="quiet", icon="undo")
                 undo.set_enabled(ready and history.head is not None)
-                redo = action("Redo", lambda: self._view.step_back("redo"), kind="quiet", icon="redo")
+                redo = action("Redo", self._view.redo, kind="quiet", icon="redo")
                 redo.set_enabled(ready and any(r.parent == history.head for r in history.revisions))
             with ui.element("ol").classes("history"):
                 self._row(None, "The beginning", "", 0, history)

@@ -41,6 +41,6 @@ def add_keys(view: View, answers: Answers) -> None:
         elif key in ("1", "2", "3"):
             ui.run_javascript(f"document.getElementById('answer-{key}')?.focus()")
         elif key in ("z", "Z"):
-            view.step_back("redo" if event.modifiers.shift else "undo")
+            (view.redo if event.modifiers.shift else view.undo)()
 
     ui.keyboard(on_key=press, repeating=False)

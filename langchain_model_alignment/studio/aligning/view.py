@@ -1,10 +1,13 @@
 """What one browser tab knows beyond the prompt that all tabs share: what is open, and what to draw anew."""
 
+from collections.abc import Callable
 from typing import Any
 
 from nicegui import ui
 
 from langchain_model_alignment.errors import AlignmentError
+from langchain_model_alignment.history import History
+from langchain_model_alignment.studio.aligning.turns import turn_after, turn_before
 from langchain_model_alignment.studio.frame import Frame
 from langchain_model_alignment.studio.parts import field, forget_draft
 from langchain_model_alignment.studio.work import Work
@@ -82,6 +85,15 @@ class View:
         except AlignmentError as error:
             self.frame.say(str(error), "problem")
 
-    def step_back(self, action: str) -> None:
-        """Undo or redo."""
-        self.send({"action": action})
+    def undo(self) -> None:
+        """Take back the last turn, over all revisions that it made; where there is none, that is said."""
+        self._go(turn_before, "undo")
+
+    def redo(self) -> None:
+        """Do the turn again that was taken back last; where there is none, that is said."""
+        self._go(turn_after, "redo")
+
+    def _go(self, to: Callable[[History], str | None], action: str) -> None:
+        history = self.work.prompt.history if self.work.prompt is not None else History()
+        there = to(history)
+        self.send({"action": action} if there == history.head else {"action": "rewind", "revision": there or ""})
