@@ -6,17 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration_tests.test_studio_browser import (
-    PATIENCE,
-    browser,  # noqa: F401  # a fixture
-    faults,
-    free_port,
-    page_of,
-    pictures,  # noqa: F401  # a fixture
-    pytestmark,  # noqa: F401  # skips where there is no browser
-    wait_for,
-)
-from tests.serving import process, python
+from tests.browser import PATIENCE, faults, page_of, studio
 from tests.simulated import QUESTION, rows
 from tests.training_runs import write
 
@@ -32,19 +22,11 @@ main()
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     """A studio in a process of its own, on a scripted model that tells log probabilities."""
-    port = free_port()
-    command = python(STUDIO, "studio", "--no-browser", "--port", str(port), "--folder", str(tmp_path / "studio"))
-    with process(command, ready="The studio is at"):
-        wait_for(port)
-        yield f"http://127.0.0.1:{port}"
+    with studio(tmp_path / "studio", STUDIO) as found:
+        yield found
 
 
-def test_from_a_file_of_labels_to_a_correction_that_trains(
-    address: str,
-    browser: Any,  # noqa: F811
-    pictures: Path,  # noqa: F811
-    tmp_path: Path,
-):
+def test_from_a_file_of_labels_to_a_correction_that_trains(address: str, browser: Any, pictures: Path, tmp_path: Path):
     page, wrong = page_of(browser)
     page.set_default_timeout(2 * PATIENCE)
 
