@@ -16,6 +16,7 @@ from tests.simulated import QUESTION, SimulatedWorld, rows
 from tests.studio import press, studio_of
 from tests.training_runs import until, with_an_ended_run
 
+MODIFIERS = ("altKey", "ctrlKey", "shiftKey", "metaKey")
 TABLE = "\n".join(["text,label", *(f"{row['text']},{row['label']}" for row in rows(60))])
 
 
@@ -119,6 +120,46 @@ async def test_pasted_rows_are_labeled_as_text_and_a_person_has_the_last_word(si
     site.user.find(kind=ui.button, content="yes").click()
     await site.user.should_see("yes · by you", retries=100)
     assert site.run.additions().corrections
+
+
+# -- the keyboard of the label page
+
+
+async def sheet(site: Site, row_count: int) -> None:
+    """Rows that are labeled, in front of a person."""
+    site.train()
+    await site.user.open("/label")
+    site.user.find(kind=ui.textarea).type("\n".join(f"a lamp {n}" for n in range(row_count)))
+    site.user.find("Label these rows").click()
+    await site.user.should_see("All rows are labeled", retries=200)
+
+
+def key(user: Any, name: str, *, repeat: bool = False) -> None:
+    pressed = {"action": "keydown", "key": name, "code": f"Digit{name}", "location": 0, "repeat": repeat}
+    user.find(kind=ui.keyboard).trigger("key", {**pressed, **dict.fromkeys(MODIFIERS, False)})
+
+
+async def test_a_key_held_down_labels_one_row_and_not_a_page_of_them(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("langchain_model_alignment.studio.label_view._SETTLED", 0)
+    await sheet(site, 3)
+    key(site.user, "1")
+    key(site.user, "1", repeat=True)
+    key(site.user, "1", repeat=True)
+    await site.user.should_see("The 1 row you looked at joins", retries=100)
+    key(site.user, "1")  # pressed anew it labels the next row, so those before it were heard
+    await site.user.should_see("The 2 rows you looked at join", retries=100)
+    assert len(site.run.additions().corrections) == 2
+
+
+async def test_a_key_pressed_as_the_rows_move_labels_none_of_them(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("langchain_model_alignment.studio.label_view._SETTLED", 3_600)
+    await sheet(site, 2)
+    key(site.user, "1")
+    await site.user.should_see("The rows have moved just now; look, and press again.", retries=100)
+    assert not site.run.additions().corrections
+    monkeypatch.setattr("langchain_model_alignment.studio.label_view._SETTLED", 0)
+    key(site.user, "1")
+    await site.user.should_see("The 1 row you looked at joins", retries=100)
 
 
 async def test_a_place_that_is_not_there_is_said(site: Site):
