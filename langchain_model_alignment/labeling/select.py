@@ -76,7 +76,7 @@ def why_stop(step: int, steps: int, idle: int, patience: int, wrong: int | None)
     if wrong == 0:
         return "no training row is labeled wrongly any more"
     if step >= steps:
-        return f"all {steps} step{'s' if steps != 1 else ''} are done"
+        return "the one step is done" if steps == 1 else f"all {steps} steps are done"
     if idle >= patience:
         return f"no gain in {patience} step{'s' if patience != 1 else ''}"
     return ""

@@ -70,7 +70,7 @@ def _show(work: Work, place: Frame) -> None:
                 answers.follow()
                 return
             turn.draw.refresh()
-            principles.draw.refresh()
+            principles.draw()
             if change == "whole":
                 for one in (prompt, answers, history):
                     one.draw.refresh()

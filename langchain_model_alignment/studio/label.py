@@ -27,7 +27,7 @@ __all__ = ["add_label", "as_csv"]
 
 _DRAFT = "label-rows"
 _LISTED = 12  # sheets that were given before
-_PASTED = "pasted rows"
+_PASTED = "Pasted rows"
 
 
 def add_label(studio: Studio, runs: Runs, tables: Tables) -> None:

@@ -56,11 +56,8 @@ class _View:
                 self._order = action("", self._turn_order, kind="quiet", icon="swap_vert")
                 self._older = action("Before", partial(self._turn, -_PAGE), kind="quiet")
                 self._newer = action("Next", partial(self._turn, _PAGE), kind="quiet")
-            words(
-                "Keys: 1 to 9 give a label, j and k move, w tells why, n and p turn the page.",
-                "muted small keys",
-                tag="p",
-            )
+            give = f"1 to {len(self._labels)} give a label, " if len(self._labels) <= _BUTTONS else ""
+            words(f"Keys: {give}j and k move, w tells why, n and p turn the page.", "muted small keys", tag="p")
             if self._job.rulebook.scoring == "text":
                 words(
                     "This model does not tell how sure it is: rows without a label come first.", "muted small", tag="p"
@@ -96,7 +93,7 @@ class _View:
             self._turn(-_PAGE)
         elif key == "w" and self._rows:
             await self._why(self._at)
-        elif key.isdecimal() and 1 <= int(key) <= min(_BUTTONS, len(self._labels)):
+        elif key.isdecimal() and 1 <= int(key) <= len(self._labels) <= _BUTTONS:
             if time.monotonic() - self._moved < _SETTLED:
                 self._frame.say("The rows have moved just now; look, and press again.")
             else:
@@ -110,7 +107,7 @@ class _View:
         if self._changed("facts", counts):
             self._facts.clear()
             with self._facts:
-                named = [(self._labels[at], f"{n:,}") for at, n in sorted(counts.labels.items(), key=lambda p: -p[1])]
+                named = [(f"“{self._labels[at]}”", f"{n:,}") for at, n in sorted(counts.labels.items(), key=lambda p: -p[1])]
                 facts([("Rows", f"{counts.rows:,}"), ("Looked at", f"{counts.given:,}"), *named[:6]])
         shown = (job.running, counts.rows, counts.asked == counts.rows, counts.failed, counts.given, self._newest())
         if self._changed("actions", shown):

@@ -1,7 +1,7 @@
 """Text in pieces to be shown: what was added, what was taken out, and the variables in between."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
@@ -11,7 +11,7 @@ __all__ = ["Piece", "marked_changes", "marked_variables"]
 
 _WORDS = re.compile(r"\{[^\W\d]\w*\}|\w+|\s+|[^\w\s]")
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
-_LONG = 30_000  # characters; a longer prompt is compared line by line, which takes no time that one notices
+_LONG = 8_000  # characters; more that changed at one place is not compared by words, which would take its time
 
 
 class Piece(NamedTuple):
@@ -32,23 +32,28 @@ def marked_variables(text: str, names: Collection[str]) -> list[Piece]:
 
 
 def marked_changes(before: str, after: str, names: Collection[str] = ()) -> list[Piece]:
-    """Return what became of a text, word by word.
+    """Return what became of a text: word by word, in the lines that changed.
 
     Example:
         >>> [tuple(piece) for piece in marked_changes("Be brief.", "Be very kind.")]
         [('Be ', 'same'), ('brief', 'gone'), ('very kind', 'added'), ('.', 'same')]
     """
-    split = _WORDS if len(before) + len(after) < _LONG else _LINES
-    old, new = split.findall(before), split.findall(after)
     pieces: list[Piece] = []
-    for change, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if change == "equal":
-            pieces += _apart("".join(old[i:j]), names)
-        else:
-            added = "".join(new[k:m])
-            blank, rest = added[: len(added) - len(added.lstrip())], added.lstrip()  # no mark on an empty line
-            pieces += [Piece("".join(old[i:j]), "gone"), Piece(blank, "same"), Piece(rest, "added")]
+    for was, now in _compared(_LINES.findall(before), _LINES.findall(after)):
+        split = was != now and len(was) + len(now) < _LONG
+        for old, new in _compared(_WORDS.findall(was), _WORDS.findall(now)) if split else [(was, now)]:
+            if old == new:
+                pieces += _apart(old, names)
+            else:
+                blank, rest = new[: len(new) - len(new.lstrip())], new.lstrip()  # no mark on an empty line
+                pieces += [Piece(old, "gone"), Piece(blank, "same"), Piece(rest, "added")]
     return [piece for piece in pieces if piece.text]
+
+
+def _compared(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what became of what, in order; a pair of equals is what stayed."""
+    for _, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        yield "".join(old[i:j]), "".join(new[k:m])
 
 
 def _apart(text: str, names: Collection[str]) -> Iterator[Piece]:

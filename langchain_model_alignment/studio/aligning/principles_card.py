@@ -45,23 +45,35 @@ class PrinciplesCard:
     def __init__(self, view: View) -> None:
         self._view = view
         self._dragged = ""
+        self._items: dict[str, ui.element] = {}
+        self._shown: dict[str, Any] = {}
+        with card("Principles", classes="principles-card") as head:
+            with head:
+                self._counter = icon_action("fact_check", "Count how often each is followed", self._count)
+            self._none = words("None yet. What you say about an answer becomes a principle here.", "muted")
+            self._list = ui.element("ol").classes("principles")
+            self._below = ui.element("div").classes("stack tight")
         self.draw()
 
-    @ui.refreshable_method
     def draw(self) -> None:
-        """Show the principles as they stand."""
+        """Show the principles as they stand; only those that changed are drawn anew, as there may be hundreds."""
         work = self._view.work
-        principles, prompt = work.principles, work.prompt
-        with card("Principles", classes="principles-card") as head:
-            if principles and work.review is not None:
-                with head:
-                    icon_action("fact_check", "Count how often each is followed", self._count)
-            if not principles or prompt is None:
-                words("None yet. What you say about an answer becomes a principle here.", "muted")
-                return
-            with ui.element("ol").classes("principles"):
-                for at, principle in enumerate(principles):
-                    self._principle(at, principle, len(principles), prompt)
+        prompt, ready = work.prompt, work.review is not None
+        principles = work.principles if prompt is not None else []
+        self._none.set_visibility(not principles)
+        self._list.set_visibility(bool(principles))
+        self._counter.set_visibility(bool(principles) and ready)
+        self._list.classes(**{"remove" if ready else "add": "waiting"})
+        for id in set(self._items) - {principle.id for principle in principles}:
+            self._items.pop(id).delete()
+            del self._shown[id]
+        for at, principle in enumerate(principles):
+            item = self._items.get(principle.id) or self._new(principle.id)
+            if self._list.default_slot.children[at] is not item:
+                item.move(target_index=at)
+            self._principle(item, principle, (at == 0, at == len(principles) - 1), prompt)
+        self._below.clear()
+        with self._below:
             self._conflicts()
 
     async def _count(self) -> None:
@@ -69,34 +81,59 @@ class PrinciplesCard:
         await self._view.call(self._view.work.count_followed())
         self._view.frame.hush()
 
-    def _principle(self, at: int, principle: Principle, count: int, prompt: AlignedPrompt) -> None:
-        view = self._view
-        with ui.element("li").classes("principle" + ("" if principle.enabled else " off")) as item:
-            if principle.id in view.editing:
+    def _new(self, id: str) -> ui.element:
+        """A place for a principle, which can be dragged to another's; the arrows do the same without a mouse."""
+
+        def drop() -> None:
+            if self._dragged and self._dragged != id:
+                self._view.edit({"op": "move", "id": self._dragged, "to": self._ids().index(id)})
+
+        with self._list:
+            item = self._items[id] = ui.element("li")
+        item.on("dragstart", lambda: setattr(self, "_dragged", id))
+        item.on("dragover.prevent", js_handler="() => {}")
+        item.on("drop.prevent", drop)
+        return item
+
+    def _ids(self) -> list[str]:
+        return [principle.id for principle in self._view.work.principles]
+
+    def _principle(
+        self, item: ui.element, principle: Principle, ends: tuple[bool, bool], prompt: AlignedPrompt | None
+    ) -> None:
+        view, id = self._view, principle.id
+        began = view.editing.get(id)
+        told = f"{id} · {origin_of(principle, prompt)}" if prompt is not None else id
+        if id in view.work.followed:
+            applied, followed = view.work.followed[id]
+            told += f" · followed {followed} of {applied}" if applied else " · never applied"
+        if not principle.enabled:
+            told = f"off · {told}"
+        now = (principle, ends, told, began, began is not None and view.work.review is not None)
+        if self._shown.get(id) == now:
+            return
+        self._shown[id] = now
+        item.classes(replace="principle" if principle.enabled else "principle off")
+        item.props["draggable"] = "true" if began is None else "false"
+        item.clear()
+        with item:
+            if began is not None:
                 self._reword(principle)
                 return
             words(principle.sentence(), "principle-text")
-            told = f"{principle.id} · {origin_of(principle, prompt)}"
-            if principle.id in view.work.followed:
-                applied, followed = view.work.followed[principle.id]
-                told += f" · followed {followed} of {applied}" if applied else " · never applied"
-            if not principle.enabled:
-                told = f"off · {told}"
             words(told, "muted small")
-            if view.work.review is not None:
-                self._actions(at, principle, count)
-                self._drag(item, at, principle)
+            self._actions(principle, *ends)
 
-    def _actions(self, at: int, principle: Principle, count: int) -> None:
+    def _actions(self, principle: Principle, first: bool, last: bool) -> None:
         view, id = self._view, principle.id
 
         def reword() -> None:
             view.editing[id] = principle.text
             view.opened = view.draft("principle", id)
-            self.draw.refresh()
+            self.draw()
 
-        def move(to: int) -> Any:
-            return lambda: view.edit({"op": "move", "id": id, "to": to})
+        def move(by: int) -> None:
+            view.edit({"op": "move", "id": id, "to": self._ids().index(id) + by})
 
         switch = {"op": "set", "id": id, "field": "enabled", "value": not principle.enabled}
         with ui.element("div").classes("principle-actions"):
@@ -105,21 +142,9 @@ class PrinciplesCard:
             icon_action(
                 "toggle_on" if on else "toggle_off", f"Switch {id} {'off' if on else 'on'}", lambda: view.edit(switch)
             )
-            icon_action("arrow_upward", f"Move {id} up", move(at - 1)).set_enabled(at > 0)
-            icon_action("arrow_downward", f"Move {id} down", move(at + 1)).set_enabled(at < count - 1)
+            icon_action("arrow_upward", f"Move {id} up", lambda: move(-1)).set_enabled(not first)
+            icon_action("arrow_downward", f"Move {id} down", lambda: move(1)).set_enabled(not last)
             icon_action("delete_outline", f"Delete {id}", lambda: view.edit({"op": "delete", "id": id}))
-
-    def _drag(self, item: ui.element, at: int, principle: Principle) -> None:
-        """Let a principle be dragged to another's place; the arrows do the same without a mouse."""
-
-        def drop() -> None:
-            if self._dragged and self._dragged != principle.id:
-                self._view.edit({"op": "move", "id": self._dragged, "to": at})
-
-        item.props("draggable=true")
-        item.on("dragstart", lambda: setattr(self, "_dragged", principle.id))
-        item.on("dragover.prevent", js_handler="() => {}")
-        item.on("drop.prevent", drop)
 
     def _reword(self, principle: Principle) -> None:
         """A field for other words; what somebody else wrote meanwhile is not written over unseen."""
@@ -128,11 +153,11 @@ class PrinciplesCard:
 
         def close() -> None:
             view.editing.pop(id, None)
-            self.draw.refresh()
+            self.draw()
 
         def save() -> None:
             if view.edit({"op": "edit", "id": id, "text": box.value}, draft=draft):
-                view.editing.pop(id, None)
+                close()
 
         began = view.editing[id]
         if principle.text != began:
