@@ -158,7 +158,7 @@ class Constitution(Value):
             raise ValueError(f"{odd[0]!r} is not the id of a principle; ids look like p1, p2, p3")
         if len(set(ids)) != len(ids):
             raise ValueError(f"two principles share an id ({', '.join(ids)}); every id may stand once")
-        if any(id_number(id) >= self.next_number for id in ids):
+        if max((int(id[1:]) for id in ids), default=0) >= self.next_number:
             raise ValueError(f"the counter stands at {self.next_number}, but {', '.join(ids)} are in use")
         return self
 

@@ -107,7 +107,9 @@ class _View:
         if self._changed("facts", counts):
             self._facts.clear()
             with self._facts:
-                named = [(f"“{self._labels[at]}”", f"{n:,}") for at, n in sorted(counts.labels.items(), key=lambda p: -p[1])]
+                named = [
+                    (f"“{self._labels[at]}”", f"{n:,}") for at, n in sorted(counts.labels.items(), key=lambda p: -p[1])
+                ]
                 facts([("Rows", f"{counts.rows:,}"), ("Looked at", f"{counts.given:,}"), *named[:6]])
         shown = (job.running, counts.rows, counts.asked == counts.rows, counts.failed, counts.given, self._newest())
         if self._changed("actions", shown):

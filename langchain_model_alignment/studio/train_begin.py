@@ -81,7 +81,7 @@ class _Begin:
                     for box in (self._steps, self._calls):
                         box.props("outlined stack-label")
                 words(
-                    f"It is labeled by {self._runs.model.name}, and no more calls are made than you allow. Stop when "
+                    f"The model {self._runs.model.name} labels, and no more calls are made than you allow. Stop when "
                     "you like; it goes on from there.",
                     "muted small",
                     tag="p",

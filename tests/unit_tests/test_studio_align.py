@@ -1,5 +1,6 @@
 """The Align page, as a person sees it; the browser is simulated."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -211,6 +212,28 @@ async def test_a_person_edits_their_own_words_and_not_the_list_of_principles(tmp
         written.set_value("Name one use for {item}.")
         await press(user, "Save")
         await user.should_see("The prompt's own words changed", retries=200)
+
+
+async def test_principles_come_in_pages_and_a_new_one_is_brought_into_sight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langchain_model_alignment.studio.aligning.principles_card._PAGE", 1)
+    texts = iter(["Name a use at sea.", "Name a use on land."])
+    mind = Mind()
+
+    def reply(messages: list[BaseMessage]) -> str:
+        if "list of principles" in messages[0].text:
+            return json.dumps({"reason": "asked", "action": "add", "principle": next(texts)})
+        return mind(messages)
+
+    async with at_work(tmp_path, reply) as (user, _):
+        await criticise(user, "Think of the sea.")
+        await criticise(user, "Think of the land.", answer=2)
+        await sees(user, "2 to 2 of 2")
+        await user.should_see("p2 · from the critique", retries=100)
+        await user.should_not_see("p1 · from the critique")
+        await press(user, "Before")
+        await sees(user, "p1 · from the critique")
 
 
 async def test_an_edit_by_hand_is_one_turn_to_undo_and_redo(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ _SAID = {
     "score": "from a score",
 }
 _SHORT = 90  # characters of what was said
+_PAGE = 40  # principles shown at once
 
 
 def origin_of(principle: Principle, prompt: AlignedPrompt) -> str:
@@ -45,10 +46,16 @@ class PrinciplesCard:
     def __init__(self, view: View) -> None:
         self._view = view
         self._dragged = ""
+        self._start = self._count_seen = 0
         self._items: dict[str, ui.element] = {}
         self._shown: dict[str, Any] = {}
         with card("Principles", classes="principles-card") as head:
             with head:
+                self._pages = ui.element("div").classes("row")
+                with self._pages:
+                    self._place = words("", "muted small", tag="span")
+                    self._older = action("Before", lambda: self._turn(-_PAGE), kind="quiet")
+                    self._newer = action("Next", lambda: self._turn(_PAGE), kind="quiet")
                 self._counter = icon_action("fact_check", "Count how often each is followed", self._count)
             self._none = words("None yet. What you say about an answer becomes a principle here.", "muted")
             self._list = ui.element("ol").classes("principles")
@@ -64,17 +71,36 @@ class PrinciplesCard:
         self._list.set_visibility(bool(principles))
         self._counter.set_visibility(bool(principles) and ready)
         self._list.classes(**{"remove" if ready else "add": "waiting"})
-        for id in set(self._items) - {principle.id for principle in principles}:
+        last = len(principles) - 1
+        if last >= self._count_seen > 0:
+            self._start = last  # a new one is brought into sight
+        self._count_seen = last + 1
+        self._start = max(0, min(self._start, last)) // _PAGE * _PAGE
+        page = principles[self._start : self._start + _PAGE]
+        self._show_place(len(principles), len(page))
+        for id in set(self._items) - {principle.id for principle in page}:
             self._items.pop(id).delete()
             del self._shown[id]
-        for at, principle in enumerate(principles):
+        for at, principle in enumerate(page):
             item = self._items.get(principle.id) or self._new(principle.id)
             if self._list.default_slot.children[at] is not item:
                 item.move(target_index=at)
-            self._principle(item, principle, (at == 0, at == len(principles) - 1), prompt)
+            number = self._start + at
+            self._principle(item, principle, (number == 0, number == last), prompt)
         self._below.clear()
         with self._below:
             self._conflicts()
+
+    def _show_place(self, count: int, shown: int) -> None:
+        self._pages.set_visibility(count > _PAGE)
+        self._place.set_text(f"{self._start + 1} to {self._start + shown} of {count}")
+        self._older.set_enabled(self._start > 0)
+        self._newer.set_enabled(self._start + shown < count)
+
+    def _turn(self, by: int) -> None:
+        self._start = max(0, self._start + by)
+        self.draw()
+        ui.run_javascript(f"getHtmlElement({self._list.id}).scrollTop = 0")
 
     async def _count(self) -> None:
         self._view.frame.say("Counting how often each principle was followed…")

@@ -52,10 +52,12 @@ class PromptCard:
                 self._reword(prompt)
                 return
             names = prompt.effective.variables
-            if view.showing_changes and before is not None:
-                show_pieces(marked_changes(before, prompt.effective.text, names))
-            else:
-                show_pieces(marked_variables(prompt.effective.text, names))
+            with ui.element("div").classes("prompt-text").props('tabindex=0 role="group"') as text:
+                text.props["aria-label"] = "The prompt's text"
+                if view.showing_changes and before is not None:
+                    show_pieces(marked_changes(before, prompt.effective.text, names))
+                else:
+                    show_pieces(marked_variables(prompt.effective.text, names))
             self._inputs(prompt)
 
     def _toggle(self) -> None:
