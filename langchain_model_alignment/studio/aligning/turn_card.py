@@ -107,7 +107,7 @@ class TurnCard:
                 elif event["type"] == "verdicts":
                     for verdict in event["verdicts"]:
                         kept = "Kept" if verdict["kept"] else "Not kept yet"
-                        words(f"{kept}: “{verdict['text']}”. {verdict['reason']}", "small " + kept.split()[0].lower())
+                        words(f"{kept}: “{verdict['text']}” {verdict['reason']}", "small " + kept.split()[0].lower())
                 elif event["type"] == "replay":
                     self._replayed(event)
                 else:
@@ -137,7 +137,7 @@ def _before_and_after(item: dict[str, Any]) -> None:
             words(f"Worse: {item['reason'] or 'the model does not say why.'}", "small strong")
         for wish in item["wishes"]:
             if not wish["verdict"]["kept"]:
-                words(f"Lost: “{wish['feedback']['text']}”. {wish['verdict']['reason']}", "small strong")
+                words(f"Lost: “{wish['feedback']['text']}” {wish['verdict']['reason']}", "small strong")
         if item["error"]:
             words(item["error"], "small")
         elif item["after"] == item["before"]:
