@@ -81,7 +81,9 @@ class Labeler:
         cache: AnswerCache | None = None,
         proposer: Proposer | None = None,
     ) -> None:
-        self.hparams = _hyperparameters(hparams).sized_for(None if budget is None else budget.max_calls)
+        self.hparams = _hyperparameters(hparams).sized_for(
+            None if budget is None else budget.max_calls, len(label_values)
+        )
         self.task = LabelingTask(
             input_names=tuple(input_names) if not isinstance(input_names, str) else (input_names,),
             label_name=label_name,

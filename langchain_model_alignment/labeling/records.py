@@ -27,6 +27,8 @@ _SIZES = {
     "n_evidence_examples": 40,
 }
 """Into how many parts a budget of calls is cut, for the most rows that one purpose may take."""
+_SIZES_OF_MANY = {"n_calibration_examples": 14}
+_FEW_LABELS = 2
 
 
 class TrainingHyperparameters(Value):
@@ -70,7 +72,8 @@ class TrainingHyperparameters(Value):
     n_calibration_examples: int = 40
     """Training rows that each candidate's bias is learned on; only with log probabilities.
 
-    Three times as many, where there are, for what the checks of a small model's checklist are worth.
+    Of a small model three times as many, where there are, for what the checks of a checklist are worth, and for three
+    labels and more.
     """
     n_screening_examples: int = 15
     """Training rows that candidates are sorted by, before they are raced; only for labels read as text."""
@@ -106,14 +109,16 @@ class TrainingHyperparameters(Value):
             raise DataError(f"There is no score_fn {self.score_fn!r}; take one of {', '.join(METRICS)}, or a function.")
         return self
 
-    def sized_for(self, max_calls: int | None) -> Self:
+    def sized_for(self, max_calls: int | None, n_labels: int = 2) -> Self:
         """Return the settings with which so many calls pay for a beginning that is fitted and scored.
 
         A ninth of the calls is the most that a layout or a bias may cost (a checklist is fitted on three times as many
-        rows), a sixth the most that a score may; the rest is for steps. What was set by hand stays as it is.
+        rows; with three labels and more everything is, and it is a fourteenth), a sixth the most that a score may; the
+        rest is for steps. What was set by hand stays as it is.
 
         Args:
             max_calls: What the run may spend; without a limit the defaults stand.
+            n_labels: How many labels there are.
 
         Example:
             >>> TrainingHyperparameters(n_mining_examples=8).sized_for(300).n_calibration_examples
@@ -121,7 +126,8 @@ class TrainingHyperparameters(Value):
         """
         sizes = {name: getattr(self, name) for name in _SIZES}
         if max_calls is not None:
-            for name, share in _SIZES.items():
+            shares = _SIZES if n_labels <= _FEW_LABELS else {**_SIZES, **_SIZES_OF_MANY}
+            for name, share in shares.items():
                 if name not in self.model_fields_set:
                     most = max(_LEAST, max_calls // share)
                     sizes[name] = most if sizes[name] is None else min(sizes[name], most)

@@ -58,7 +58,7 @@ class Asked(BaseModel):
             pos_label=self.pos_label,
             evaluation=self.evaluation,
             max_precedents=self.max_precedents,
-        ).sized_for(self.sized_for)
+        ).sized_for(self.sized_for, len(self.labels))
 
     def labeling_task(self) -> LabelingTask:
         """Return the task that is asked about.

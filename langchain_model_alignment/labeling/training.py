@@ -29,6 +29,7 @@ __all__ = ["Training"]
 
 _READABLE = 0.9  # of the calibration rows; an answer that is none counts as an abstention
 _WORSE = 0.15  # nats that a checklist may be worse on the rows it is tried on; by chance it seems up to so much worse
+_FEW_LABELS = 2
 _LAYOUTS: tuple[Layout, ...] = ("row", "question")
 _LOCAL_BLOCK, _BLOCK = 50, 32  # changing rulebooks costs a local model the reading of the new one
 
@@ -134,10 +135,7 @@ class Training:
     def affordable(self, rulebook: Rulebook) -> int:
         """Return how many candidates a step from this rulebook may try, so that the calls left pay for their race."""
         left = sys.maxsize if self.caller.budget is None else self.caller.budget.calls_left(self.caller.usage)
-        if rulebook.scoring == "text":
-            each = self.hparams.n_screening_examples
-        else:
-            each = len(self.calibration if rulebook.is_checklist else self.first_rows)
+        each = self.hparams.n_screening_examples if rulebook.scoring == "text" else len(self.fitting_rows(rulebook))
         others = self.hparams.n_mining_examples + self.hparams.n_evidence_examples + len(self.validation)
         return (left - others) // max(1, each)
 
@@ -145,13 +143,23 @@ class Training:
         """Let the rulebooks of two trainings take turns with each other on a local server, which serves both."""
         self._turn = other._turn
 
+    def fitting_rows(self, rulebook: Rulebook) -> Sequence[Row]:
+        """Return the rows that a calibration is learned on: all where it has many weights, else the first of them.
+
+        A checklist has a weight for each principle, and three labels and more have one for each pair of them.
+        """
+        return self.calibration if rulebook.is_checklist or len(self.task.labels) > _FEW_LABELS else self.first_rows
+
     async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
         """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text.
 
-        In a checklist, a principle that describes single rows comes to speak for the label whose rows it is truest of;
-        it is learned on all of them, a bias alone on the first of them.
+        In a checklist, a principle that describes single rows comes to speak for the label whose rows it is truest of.
         """
-        known_rows = self.calibration if rulebook.is_checklist else self.first_rows
+        return await self._calibrated_on(self.fitting_rows(rulebook), rulebook, config)
+
+    async def _calibrated_on(
+        self, known_rows: Sequence[Row], rulebook: Rulebook, config: RunnableConfig | None
+    ) -> Rulebook:
         rows = [row for row in known_rows if not rulebook.shows(row.text)]
         if rulebook.scoring == "text" or rulebook.calibration is not None or not rows:
             return rulebook
@@ -178,12 +186,13 @@ class Training:
     async def begin(self, config: RunnableConfig | None) -> Rulebook:
         """Return the empty rulebook, scored in the way and laid out in the form that fit this task and model.
 
-        Where the row stands in the request is decided once, by what the calibration rows are likeliest under.
+        Where the row stands in the request is decided once, by what the first calibration rows are likeliest under.
         """
         empty = Rulebook(task=self.task, scoring=scoring_for(self.caller, self.task))
         if empty.scoring == "text":
             return empty
-        ways = [await self.calibrate(empty.model_copy(update={"layout": way}), config) for way in _LAYOUTS]
+        laid_out = [empty.model_copy(update={"layout": way}) for way in _LAYOUTS]
+        ways = [await self._calibrated_on(self.first_rows, way, config) for way in laid_out]
         return min(ways, key=lambda way: way.calibration.loss if way.calibration else 0.0)
 
     async def settle(self, rulebook: Rulebook, empty: Rulebook, config: RunnableConfig | None) -> Rulebook:
@@ -195,7 +204,7 @@ class Training:
 
         Args:
             rulebook: The principles.
-            empty: The rulebook without principles, calibrated.
+            empty: The rulebook without principles, as training begins.
             config: For the calls.
         """
         scoring = scoring_for(self.caller, self.task)

@@ -186,7 +186,7 @@ def test_a_step_that_was_interrupted_goes_on_though_its_rows_were_corrected():
     texts = [by_id[id].text.removeprefix("text: ") for id in stopped["screening"]["wrong"]]
     training = prepared().revised(corrected(*((text, "no") for text in texts)))
     state = create_training_graph(training).compile(checkpointer=saver).invoke(None, THREAD)
-    assert "1 step" in state["stopped"]
+    assert "one step" in state["stopped"]
 
 
 def test_the_mistakes_of_the_last_step_are_told_with_what_was_answered():

@@ -275,6 +275,18 @@ def test_a_step_that_the_calls_left_do_not_pay_for_is_not_begun():
     assert 240 < asked.calls <= 300
 
 
+@pytest.mark.parametrize(("values", "first", "fitted"), [(["no", "yes"], 33, 33), (["no", "perhaps", "yes"], 21, 63)])
+def test_three_labels_and_more_are_fitted_on_more_rows_within_the_same_budget(
+    values: list[str], first: int, fitted: int
+):
+    maker = Labeler(["text"], "label", values, "Which?", small_model(), budget=Budget(max_calls=300))
+    table = [{"text": f"row {at}", "label": values[at % len(values)]} for at in range(400)]
+    training = maker.prepare(table)
+    empty = Rulebook(task=maker.task, scoring="logprob")
+    assert len(training.first_rows) == first
+    assert len(training.fitting_rows(empty)) == fitted
+
+
 def test_what_is_set_by_hand_is_not_sized_by_the_budget():
     by_hand = {"n_calibration_examples": 40, "n_validation_examples": 90}
     maker = maker_of(budget=Budget(max_calls=60), hparams=by_hand)

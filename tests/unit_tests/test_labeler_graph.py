@@ -69,7 +69,7 @@ def test_events_tell_mistakes_candidates_scores_and_steps():
     assert by_type["scored"]["rows"] == by_type["scored"]["of"] == by_type["begin"]["of"]
     assert by_type["step"]["record"]["step"] == 1
     assert by_type["step"]["usage"]["calls"] > 0
-    assert "1 step" in by_type["end"]["why"]
+    assert "one step" in by_type["end"]["why"]
 
 
 def test_the_history_tells_every_candidate_and_why_it_left():
@@ -97,7 +97,7 @@ def test_it_works_as_a_subgraph_under_a_foreign_context(context: Any):
     parent.add_edge(START, "train")
     graph = parent.compile(checkpointer=InMemorySaver())
     state = graph.invoke({"steps": 1}, THREAD, context=context)
-    assert "1 step" in state["stopped"]
+    assert "one step" in state["stopped"]
     assert book_in(state).score is not None
 
 
