@@ -51,6 +51,16 @@ _SPANISH_NO = re.compile(r"^no (?:más|\w+[ae]s)\b")
 _GERMAN_INFINITIVE = re.compile(r"\w{3,}(?:en|ern|eln)\W*$")
 
 # "Nothing about prices" misses them; "nothing with nuts" forbids them.
+_LANGUAGE_NAMES = (
+    "Arabic|Bengali|Bulgarian|Catalan|Chinese|Croatian|Czech|Danish|Dutch|English|Estonian|Farsi|Finnish|French|German|Greek|"
+    "Hebrew|Hindi|Hungarian|Indonesian|Italian|Japanese|Korean|Latvian|Lithuanian|Malay|Mandarin|Norwegian|Persian|Polish|"
+    "Portuguese|Romanian|Russian|Serbian|Slovak|Slovenian|Spanish|Swahili|Swedish|Tamil|Thai|Turkish|Ukrainian|Urdu|Vietnamese"
+)
+_ONE_LANGUAGE = re.compile(
+    r"(?:^|(?<=[.!?;] ))(?:i|we|they|he|she|you|(?:my|our|his|her|their|the) \w{1,30})(?: can)?(?: only)? "
+    rf"(?:understand|speak|read|know)s?(?: only)? ({_LANGUAGE_NAMES})(?: only)?(?=[.,;!]|$)",
+    re.IGNORECASE,
+)
 _NOTHING = re.compile(
     r"^\s{0,3}(?:please,? )?(nothing) (with|containing|made|involving|that (?:has|contains|needs|uses|is|takes))\b",
     re.IGNORECASE,
@@ -134,12 +144,19 @@ def is_order(text: str) -> bool:
 
 
 def outright(text: str) -> str:
-    """Return a text with a ban said outright that begins with "nothing".
+    """Return a text with a wish said outright: a ban that begins with "nothing", the one language that somebody reads.
+
+    A small model makes "Learn Dutch." of "We only read Dutch.".
 
     Example:
         >>> outright("Nothing with a screen, please"), outright("Nothing about the price")
         ('Do not give anything with a screen, please', 'Nothing about the price')
+        >>> outright("We only read Dutch."), outright("We read Dutch and English.")
+        ('Answer in Dutch.', 'We read Dutch and English.')
     """
+    for found in reversed(list(_ONE_LANGUAGE.finditer(text))):
+        if "only" in found[0].lower():
+            text = f"{text[: found.start()]}Answer in {found[1]}{text[found.end() :]}"
     return _NOTHING.sub(lambda m: f"{'Do' if m[1][0].isupper() else 'do'} not give anything {m[2]}", text)
 
 

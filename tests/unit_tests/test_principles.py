@@ -466,6 +466,9 @@ def test_a_principle_that_misses_what_a_rewrite_changed_is_sent_back(principle: 
         ("critique", "Be\n  brief!", "Be brief!"),
         ("critique", "不要提价格。", "不要提价格。"),
         ("critique", "use {item} once", "Use {item} once."),
+        ("critique", "Our guests only speak Portuguese.", "Answer in Portuguese."),
+        ("critique", "My mother can read only Korean!", "Answer in Korean!"),
+        ("critique", "They speak Dutch.", "Answer so that this criticism no longer applies: “They speak Dutch.”"),
     ],
 )
 def test_a_wish_in_own_words_stays_as_it_is(kind: str, text: str, principle: str):
