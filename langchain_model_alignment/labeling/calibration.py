@@ -14,7 +14,7 @@ from typing import Any
 
 from langchain_model_alignment.constitution import Value
 
-__all__ = ["Calibration", "Signal", "fit_calibration", "owners_by_rows", "probabilities", "weighed"]
+__all__ = ["FEW_LABELS", "Calibration", "Signal", "fit_calibration", "owners_by_rows", "probabilities", "weighed"]
 
 _WEIGHT = 0.3  # of the penalty that keeps the fit near "no bias"; it fades as rows grow
 _FIRM = 0.5  # of the penalty that keeps every source at an equal say
@@ -22,7 +22,8 @@ _APART = 1.0  # of the penalty that keeps a label's log probability from speakin
 _TELLING = 1.5  # how much all sources together say, in standard deviations of what they say
 _STEADY = (1.0, 0.1)  # labels, or a check, that move less than this from row to row are not blown up
 _FOLDS = 5
-_FEW = 2  # labels, of which one score is the other with its sign turned
+FEW_LABELS = 2
+"""Of so many labels one score is the other with its sign turned."""
 
 
 class Calibration(Value):
@@ -146,7 +147,7 @@ def fit_calibration(
     return Calibration(
         bias=tuple(fit.bias.round(6).tolist()),
         slope=slope,
-        cross=tuple(map(tuple, fit.cross.round(6).tolist())) if len(fit.bias) > _FEW else (),
+        cross=tuple(map(tuple, fit.cross.round(6).tolist())) if len(fit.bias) > FEW_LABELS else (),
         weights=tuple(weights),
         loss=round(_left_out_loss(signals, labels, owners, free), 6),
         rows=len(labels),
@@ -231,7 +232,7 @@ def _fit(scaled: Any, truth: Any) -> _Fit:
         slopes = np.concatenate([by_factor, -shares.sum(axis=0), by_cross.ravel()]) / n
         return value, slopes + 2 * firm * off
 
-    apart = 0 if n_labels <= _FEW else 20
+    apart = 0 if n_labels <= FEW_LABELS else 20
     bounds = [(0, None)] * n_sources + [(-20, 20)] * n_labels + [(-apart, apart)] * n_labels**2
     return fit_of(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
 

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from langchain_model_alignment.artifacts import json_of, read_as, read_json, write_text
 from langchain_model_alignment.constitution import Value
 from langchain_model_alignment.errors import DataError
+from langchain_model_alignment.labeling.calibration import FEW_LABELS
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scorecard import METRICS, Scorecard
 from langchain_model_alignment.labeling.task import as_data_error
@@ -28,7 +29,6 @@ _SIZES = {
 }
 """Into how many parts a budget of calls is cut, for the most rows that one purpose may take."""
 _SIZES_OF_MANY = {"n_calibration_examples": 14}
-_FEW_LABELS = 2
 
 
 class TrainingHyperparameters(Value):
@@ -126,7 +126,7 @@ class TrainingHyperparameters(Value):
         """
         sizes = {name: getattr(self, name) for name in _SIZES}
         if max_calls is not None:
-            shares = _SIZES if n_labels <= _FEW_LABELS else {**_SIZES, **_SIZES_OF_MANY}
+            shares = _SIZES if n_labels <= FEW_LABELS else {**_SIZES, **_SIZES_OF_MANY}
             for name, share in shares.items():
                 if name not in self.model_fields_set:
                     most = max(_LEAST, max_calls // share)

@@ -14,7 +14,12 @@ from langchain_model_alignment.constitution import digest
 from langchain_model_alignment.errors import DataError, DataWarning
 from langchain_model_alignment.gate import Gate
 from langchain_model_alignment.labeling.additions import Suggestion
-from langchain_model_alignment.labeling.calibration import Calibration, fit_calibration, owners_by_rows
+from langchain_model_alignment.labeling.calibration import (
+    FEW_LABELS,
+    Calibration,
+    fit_calibration,
+    owners_by_rows,
+)
 from langchain_model_alignment.labeling.classifier import Classifier, Labeled, label_rows, scoring_for
 from langchain_model_alignment.labeling.describing import DESCRIPTIONS
 from langchain_model_alignment.labeling.proposers import Proposer
@@ -29,7 +34,6 @@ __all__ = ["Training"]
 
 _READABLE = 0.9  # of the calibration rows; an answer that is none counts as an abstention
 _WORSE = 0.15  # nats that a checklist may be worse on the rows it is tried on; by chance it seems up to so much worse
-_FEW_LABELS = 2
 _LAYOUTS: tuple[Layout, ...] = ("row", "question")
 _LOCAL_BLOCK, _BLOCK = 50, 32  # changing rulebooks costs a local model the reading of the new one
 
@@ -148,7 +152,7 @@ class Training:
 
         A checklist has a weight for each principle, and three labels and more have one for each pair of them.
         """
-        return self.calibration if rulebook.is_checklist or len(self.task.labels) > _FEW_LABELS else self.first_rows
+        return self.calibration if rulebook.is_checklist or len(self.task.labels) > FEW_LABELS else self.first_rows
 
     async def calibrate(self, rulebook: Rulebook, config: RunnableConfig | None) -> Rulebook:
         """Return the rulebook with its bias learned on the calibration rows; as it is where labels are read as text.
