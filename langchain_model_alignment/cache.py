@@ -11,7 +11,7 @@ from langchain_model_alignment.errors import ArtifactError
 
 __all__ = ["AnswerCache", "MemoryCache", "SQLiteCache"]
 
-_VERSION = 1
+_VERSION = 2  # of which the long answers are compressed; a file of version 1 is read, and goes on as this one
 _BUSY_SECONDS = 30.0
 _LONG = 4096  # characters from which an answer is kept compressed: one with log probabilities has tens of thousands
 
@@ -94,7 +94,7 @@ class SQLiteCache:
             try:
                 row = self._connected().execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
                 return None if row is None else _unpacked(row[0])
-            except (sqlite3.Error, zlib.error) as error:
+            except (sqlite3.Error, zlib.error, UnicodeDecodeError) as error:
                 raise self._unusable(error) from error
 
     def put(self, key: str, value: str) -> None:
@@ -145,7 +145,7 @@ class SQLiteCache:
             )
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if version not in (0, _VERSION) or tables - {"answers"}:
+            if version not in (0, 1, _VERSION) or tables - {"answers"}:
                 raise ArtifactError(
                     f"{self.path} is a database, but not an answer cache of this version; give another path."
                 )

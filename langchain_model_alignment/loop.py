@@ -201,13 +201,13 @@ def _shown_as(kind: Any) -> Any:
     if not is_typeddict(kind):
         return kind
     # A column of a table may be called "json", "_id" or "my text", and a field may not: there the key is an alias.
-    fields: dict[str, Any] = {
-        key if _may_be_field(key) else f"key_{number}": (
-            hint,
-            Field(... if key in kind.__required_keys__ else None, alias=None if _may_be_field(key) else key),
-        )
-        for number, (key, hint) in enumerate(get_type_hints(kind).items())
-    }
+    hints, fields = get_type_hints(kind), dict[str, Any]()
+    for number, (key, hint) in enumerate(hints.items()):
+        name = key if _may_be_field(key) else f"key_{number}"
+        while name != key and name in hints:
+            name += "_"
+        default: Any = ... if key in kind.__required_keys__ else None
+        fields[name] = (hint, Field(default, alias=None if name == key else key))
     return create_model(kind.__name__, __doc__=kind.__doc__, **fields)
 
 

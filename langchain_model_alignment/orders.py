@@ -50,17 +50,18 @@ _OUTRIGHT = re.compile(
 _SPANISH_NO = re.compile(r"^no (?:más|\w+[ae]s)\b")
 _GERMAN_INFINITIVE = re.compile(r"\w{3,}(?:en|ern|eln)\W*$")
 
-# "Nothing about prices" misses them; "nothing with nuts" forbids them.
+# The one language that a reader knows; of somebody in the text it says nothing.
 _LANGUAGE_NAMES = (
     "Arabic|Bengali|Bulgarian|Catalan|Chinese|Croatian|Czech|Danish|Dutch|English|Estonian|Farsi|Finnish|French|German|Greek|"
     "Hebrew|Hindi|Hungarian|Indonesian|Italian|Japanese|Korean|Latvian|Lithuanian|Malay|Mandarin|Norwegian|Persian|Polish|"
     "Portuguese|Romanian|Russian|Serbian|Slovak|Slovenian|Spanish|Swahili|Swedish|Tamil|Thai|Turkish|Ukrainian|Urdu|Vietnamese"
 )
 _ONE_LANGUAGE = re.compile(
-    r"(?:^|(?<=[.!?;] ))(?:i|we|they|he|she|you|(?:my|our|his|her|their|the) \w{1,30})(?: can)?(?: only)? "
-    rf"(?:understand|speak|read|know)s?(?: only)? ({_LANGUAGE_NAMES})(?: only)?(?=[.,;!]|$)",
+    r"(?:^|(?<=[.!?;] ))(?:i|we|(?:my|our) \w{1,30})(?: can)?(?: only)? "
+    rf"(?:understand|speak|read|know)s?(?: only)? ({_LANGUAGE_NAMES})(?: only)?(?=[.;!]|,? please\b|$)",
     re.IGNORECASE,
 )
+# "Nothing about prices" misses them; "nothing with nuts" forbids them.
 _NOTHING = re.compile(
     r"^\s{0,3}(?:please,? )?(nothing) (with|containing|made|involving|that (?:has|contains|needs|uses|is|takes))\b",
     re.IGNORECASE,

@@ -33,7 +33,7 @@ def in_own_words(feedback: Feedback) -> str:
         >>> in_own_words(Feedback(kind="critique", text="The sources are missing."))
         'Answer so that this criticism no longer applies: “The sources are missing.”'
     """
-    text = " ".join(outright(feedback.text).split())
+    text = " ".join((outright(feedback.text) if feedback.kind == "critique" else feedback.text).split())
     if feedback.kind == "rewrite":
         form = form_asked(feedback.response, feedback.text)
         return " ".join([*form, f"Answer in the manner of this example, written by a person: “{text}”"])

@@ -16,7 +16,7 @@ from langchain_model_alignment.constitution import Value
 
 __all__ = ["FEW_LABELS", "Calibration", "Signal", "fit_calibration", "owners_by_rows", "probabilities", "weighed"]
 
-_WEIGHT = 0.3  # of the penalty that keeps the fit near "no bias"; it fades as rows grow
+_WEIGHT = 0.3  # of the penalty that keeps the fit near "an average row tells nothing"; it fades as rows grow
 _FIRM = 0.5  # of the penalty that keeps every source at an equal say
 _APART = 1.0  # of the penalty that keeps a label's log probability from speaking of the other labels
 _TELLING = 1.5  # how much all sources together say, in standard deviations of what they say
@@ -71,13 +71,15 @@ def probabilities(signal: Signal, calibration: Calibration | None, owners: Seque
     """
     slope, bias = (calibration.slope, calibration.bias) if calibration else (1.0, (0.0,) * len(signal.logprobs))
     scores = [slope * value - off for value, off in zip(signal.logprobs, bias, strict=True)]
-    for value, adds in zip(signal.logprobs, calibration.cross if calibration else (), strict=False):
-        scores = [score + value * add for score, add in zip(scores, adds, strict=True)]
+    if calibration and calibration.cross:
+        for value, adds in zip(signal.logprobs, calibration.cross, strict=True):
+            scores = [score + value * add for score, add in zip(scores, adds, strict=True)]
     for owner, said in zip(owners, weighed(signal, calibration, owners), strict=True):
         scores[owner] += said
     top = max(scores)
     weights = [math.exp(score - top) for score in scores]
-    return [weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def weighed(signal: Signal, calibration: Calibration | None, owners: Sequence[int]) -> list[float]:

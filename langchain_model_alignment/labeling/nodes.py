@@ -109,8 +109,9 @@ class Nodes:
                 self._training.check_precedents(written)
             if written.score is None:
                 written = await self._training.settle(written, empty, config)
-            # Asked as before, but what is added to it is read as the others are; its race calibrates it as theirs.
-            empty = empty.model_copy(update={"scoring": written.scoring, "calibration": None})
+            # Asked as before, but what is added to it is checked where the others are; its race calibrates it.
+            scoring = "checks" if written.scoring == "checks" else empty.scoring
+            empty = empty.model_copy(update={"scoring": scoring, "calibration": None})
             started["c1"] = new_candidate(
                 "c1", None, "initial", Proposal((), "where training begins"), written, written
             )

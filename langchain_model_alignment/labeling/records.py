@@ -112,9 +112,10 @@ class TrainingHyperparameters(Value):
     def sized_for(self, max_calls: int | None, n_labels: int = 2) -> Self:
         """Return the settings with which so many calls pay for a beginning that is fitted and scored.
 
-        A ninth of the calls is the most that a layout or a bias may cost (a checklist is fitted on three times as many
-        rows; with three labels and more everything is, and it is a fourteenth), a sixth the most that a score may; the
-        rest is for steps. What was set by hand stays as it is.
+        A ninth of the calls is the most that a layout or a bias may cost (a small model's checklist is fitted on three
+        times as many rows; with three labels and more all that it is asked is, so there it is a fourteenth), a sixth
+        the most that a score may. With a small model it takes some 700 calls until a step is paid for too. What was set
+        by hand stays as it is.
 
         Args:
             max_calls: What the run may spend; without a limit the defaults stand.

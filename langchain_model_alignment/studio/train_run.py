@@ -138,9 +138,10 @@ class TrainRun:
                 f"This run was begun with the model {self.asked.model}, and the studio runs {self.model.name}; "
                 f"start it with --model {self.asked.model} to go on."
             )
-        asked = self.asked.model_copy(
-            update={"steps": steps, "budget": {**self.asked.budget, "max_calls": max_calls}},
-        )
+        update: dict[str, Any] = {"steps": steps, "budget": {**self.asked.budget, "max_calls": max_calls}}
+        if not self.state.get("best"):  # nothing was scored on rows that would have to stay
+            update["sized_for"] = max_calls
+        asked = self.asked.model_copy(update=update)
         self.record = self.record.model_copy(update={"arguments": asked, "finished": False})
         self.folder.write(self.record)
         self.problem, self.notes = "", []

@@ -468,7 +468,17 @@ def test_a_principle_that_misses_what_a_rewrite_changed_is_sent_back(principle: 
         ("critique", "use {item} once", "Use {item} once."),
         ("critique", "Our guests only speak Portuguese.", "Answer in Portuguese."),
         ("critique", "My mother can read only Korean!", "Answer in Korean!"),
-        ("critique", "They speak Dutch.", "Answer so that this criticism no longer applies: “They speak Dutch.”"),
+        ("critique", "We speak Dutch.", "Answer so that this criticism no longer applies: “We speak Dutch.”"),
+        (
+            "critique",
+            "The villain only speaks Russian.",
+            "Answer so that this criticism no longer applies: “The villain only speaks Russian.”",
+        ),
+        (
+            "rewrite",
+            "I only speak Greek. The rest is silence.",
+            "Answer in the manner of this example, written by a person: “I only speak Greek. The rest is silence.”",
+        ),
     ],
 )
 def test_a_wish_in_own_words_stays_as_it_is(kind: str, text: str, principle: str):

@@ -13,6 +13,9 @@ pytest.importorskip("nicegui", reason='not installed: pip install "langchain-mod
 from langchain_core.messages import BaseMessage
 from nicegui import ui
 
+from langchain_model_alignment.constitution import Add, Edit
+from langchain_model_alignment.history import History
+from langchain_model_alignment.studio.aligning.turns import turn_after, turn_before
 from tests.studio import ANSWERS, PRINCIPLE, Mind, StreamingChatModel, box, press, studio_of
 from tests.training_runs import until
 
@@ -255,3 +258,12 @@ async def test_a_prompt_that_is_not_there_leads_to_the_beginning(tmp_path: Path)
         user = person()
         await user.open("/align/nothing-here")
         await sees(user, "Make a prompt do what you mean")
+
+
+def test_what_was_said_and_mended_at_once_is_a_turn_of_its_own():
+    said = Add(text="No alcohol.", evidence=("e2",))
+    history = History().commit([Add(text="Be brief.", evidence=("e1",))]).commit([said], author="repair")
+    mended = history.commit([Edit(id="p2", text="Never name alcohol.")], author="repair")
+    assert turn_before(history) == "r1"
+    assert turn_before(mended) == "r1"
+    assert turn_after(mended.rewind(None)) == "r1"

@@ -1,5 +1,6 @@
 """Back and forth in the history by whole turns: what a person did, and all that the model made of it."""
 
+from langchain_model_alignment.constitution import Edit
 from langchain_model_alignment.history import History, Revision, TemplateEdit
 
 __all__ = ["turn_after", "turn_before"]
@@ -46,4 +47,6 @@ def _follows(revision: Revision) -> bool:
     """Whether a revision only carries out the one before it: it writes principles into the prompt, or mends them."""
     edits = revision.edits
     woven = bool(edits) and all(isinstance(edit, TemplateEdit) and edit.woven is not None for edit in edits)
-    return woven or revision.author == "repair"
+    # What somebody said may have been put into words in a second try too; it has the exchange as its evidence.
+    mends = all(isinstance(edit, TemplateEdit) or (isinstance(edit, Edit) and not edit.evidence) for edit in edits)
+    return woven or (revision.author == "repair" and mends)
