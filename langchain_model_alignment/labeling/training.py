@@ -222,7 +222,8 @@ class Training:
             found, _ = await self.label(checked, rows, config)
             whole = [f for f in found if f.signal is not None and all(f.signal.checks)]  # a line that is missing is 0
             if len(whole) >= _READABLE * len(found):
-                as_checks, alone = self._fitted(checked, found, rows).calibration, empty.calibration
+                as_checks = self._fitted(checked, found, rows).calibration if found else None
+                alone = empty.calibration
                 if as_checks is None or alone is None or as_checks.loss <= alone.loss + _WORSE:
                     return checked
         return rulebook.model_copy(update={"scoring": scoring, "calibration": None})

@@ -80,7 +80,9 @@ def test_a_long_answer_of_an_older_file_is_read(tmp_path: Path):
         cache.put("key", "short")
         other = sqlite3.connect(tmp_path / "a.sqlite", isolation_level=None)
         other.execute("UPDATE answers SET value = ?", ("x" * 9_000,))
+        other.execute("PRAGMA user_version = 1")
         other.close()
+    with SQLiteCache(tmp_path / "a.sqlite") as cache:
         assert cache.get("key") == "x" * 9_000
 
 

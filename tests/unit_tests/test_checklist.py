@@ -12,9 +12,12 @@ from langchain_model_alignment.labeling.calibration import Calibration
 from langchain_model_alignment.labeling.classifier import create_classifier_chain
 from langchain_model_alignment.labeling.graph import create_training_graph
 from langchain_model_alignment.labeling.mutate import thinning
+from langchain_model_alignment.labeling.precedents import AddPrecedent
+from langchain_model_alignment.labeling.records import TrainingHyperparameters
 from langchain_model_alignment.labeling.rulebook import Rulebook
 from langchain_model_alignment.labeling.scoring import MOST_CHECKS
 from langchain_model_alignment.loop import run_sync
+from langchain_model_alignment.usage import Budget
 from tests.simulated import (
     ANIMALS,
     TASK,
@@ -298,3 +301,22 @@ def test_all_rulebooks_of_a_training_are_fitted_on_the_same_rows():
     )
     assert result.rulebook.calibration is not None
     assert result.rulebook.calibration.rows == 60
+
+
+def test_a_rulebook_that_shows_every_row_it_would_be_tried_on_is_trained_as_a_checklist():
+    maker = maker_of(model=small_model(), hparams={"n_calibration_examples": 2})
+    training = maker.prepare(rows(100))
+    cited = [AddPrecedent(row=row.id, text=row.text, label=TASK.labels[row.label or 0]) for row in training.first_rows]
+    shown = maker.rulebook({"yes": ["It names a cat."]}).apply(cited)
+    empty = run_sync(training.begin(None))
+    assert run_sync(training.settle(shown, empty, None)).scoring == "checks"
+
+
+def test_a_step_from_an_empty_checklist_is_paid_for_as_one_that_fits_checks():
+    asked = small_model()
+    training = maker_of(model=asked, budget=Budget(max_calls=250), hparams=TrainingHyperparameters()).prepare(rows(400))
+    empty = Rulebook(task=TASK, scoring="checks")
+    alone = Rulebook(task=TASK, scoring="logprob")
+    assert training.affordable(empty) <= training.affordable(alone)
+    assert len(training.calibration) == 3 * len(training.first_rows)
+    assert training.affordable(empty) == training.affordable(empty.apply([Add(text="It is long.", label="yes")]))
