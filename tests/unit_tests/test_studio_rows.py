@@ -309,3 +309,17 @@ def test_pasted_text_without_a_needed_column_is_refused():
     two = TASK.model_copy(update={"input_names": ("title", "text")})
     with pytest.raises(DataError, match="first line names the columns: title, text"):
         pasted_rows("just a line", two)
+
+
+async def test_a_training_whose_budget_scored_nothing_goes_on_with_the_rows_of_a_larger_one(tmp_path: Path):
+    table = write(tmp_path / "animals.csv", rows(60))
+    run = await runs_of(tmp_path).begin(table, asked(table, steps=1, sized_for=1))
+    run.start(steps=1, max_calls=1)
+    await ended(run)
+    assert "max_calls=1" in run.problem
+    run.start(steps=1, max_calls=2_000)
+    await ended(run)
+    assert not run.problem
+    score = run.folder.result().rulebook.score
+    assert score is not None
+    assert score.rows > 5
